@@ -1,0 +1,29 @@
+// THE CONTRACT: every kernel, one block a room. Each exists under the same name in csrc/cpu and csrc/cuda; bind.cpp turns
+// this list into the functions of the Python modules, so a kernel is declared here and nowhere else.
+//   KERNEL(name, parameters...)   In / Strided are read, Out is written and allocated by the caller.
+// Included with another KERNEL by bind.cpp: hence no include guard round the list.
+#include "array.h"
+#include "functors.h"
+
+#ifndef KERNEL
+#define KERNEL(name, ...) namespace pydl { void name(__VA_ARGS__); }
+#endif
+
+// elementwise: y = f(x; a, b); the gradient gx = gy * f'(v; a, b), where v is x or y as functors.h says
+#define X(name) \
+  KERNEL(name, Strided x, Out y, double a, double b) \
+  KERNEL(name##_backward, Strided v, Strided gy, Out gx, double a, double b)
+UNARY(X)
+#undef X
+// y = f(a, b) with broadcasting; comparisons write bool
+#define X(name) KERNEL(name, Strided a, Strided b, Out y)
+BINARY(X) COMPARE(X)
+#undef X
+KERNEL(where, Strided condition, Strided a, Strided b, Out y)
+KERNEL(copy, Strided x, Out y)
+
+// norm
+KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)
+KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Out gweight, Out gbias)
+
+#undef KERNEL

@@ -1,0 +1,61 @@
+#pragma once
+// One vector type over GCC/Clang vector extensions; the width follows the compile flags, so every ISA is the same source.
+#include <cstdint>
+#include <cstring>
+
+#define PYDL_INLINE inline __attribute__((always_inline))
+#define PYDL_UNROLL _Pragma("GCC unroll 32")
+
+namespace pydl {
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64;
+#elif defined(__AVX__)
+constexpr int VECTOR_BYTES = 32;
+#else  // SSE, NEON
+constexpr int VECTOR_BYTES = 16;
+#endif
+
+template <class T> struct VecOf {
+  typedef T type __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+};
+/// VECTOR_BYTES of T; loads and stores need no alignment.
+template <class T> using vec = typename VecOf<T>::type;
+template <class T> constexpr int LANES = VECTOR_BYTES / int(sizeof(T));
+
+template <class T> PYDL_INLINE vec<T> load(const T* p) { return *(const vec<T>*)p; }
+template <class T> PYDL_INLINE void store(T* p, vec<T> v) { *(vec<T>*)p = v; }
+template <class T> PYDL_INLINE vec<T> splat(T x) { return vec<T>{} + x; }
+
+/// The first n lanes (0 <= n <= LANES), the others zero; reads nothing beyond p[n-1].
+template <class T> PYDL_INLINE vec<T> load_n(const T* p, int n) {
+  constexpr int L = LANES<T>;
+  if (n >= L) return load(p);
+  vec<T> v{};
+  T* t = (T*)&v;
+  if constexpr (L > 8) if (n & 8) { memcpy(t, p, 8 * sizeof(T)); t += 8; p += 8; }
+  if constexpr (L > 4) if (n & 4) { memcpy(t, p, 4 * sizeof(T)); t += 4; p += 4; }
+  if constexpr (L > 2) if (n & 2) { memcpy(t, p, 2 * sizeof(T)); t += 2; p += 2; }
+  if (n & 1) *t = *p;
+  return v;
+}
+template <class T> PYDL_INLINE void store_n(T* p, vec<T> v, int n) {
+  constexpr int L = LANES<T>;
+  if (n >= L) { store(p, v); return; }
+  const T* t = (const T*)&v;
+  if constexpr (L > 8) if (n & 8) { memcpy(p, t, 8 * sizeof(T)); t += 8; p += 8; }
+  if constexpr (L > 4) if (n & 4) { memcpy(p, t, 4 * sizeof(T)); t += 4; p += 4; }
+  if constexpr (L > 2) if (n & 2) { memcpy(p, t, 2 * sizeof(T)); t += 2; p += 2; }
+  if (n & 1) *p = *t;
+}
+
+/// Sum and maximum over the lanes, in a fixed order.
+template <class T> PYDL_INLINE T hsum(vec<T> v) {
+  constexpr int L = LANES<T>;
+  T t[L];
+  memcpy(t, &v, sizeof v);
+  for (int s = L / 2; s; s /= 2) for (int i = 0; i < s; ++i) t[i] += t[i + s];
+  return t[0];
+}
+
+}  // namespace pydl
