@@ -9,6 +9,11 @@ namespace pydl {
 
 enum class Dtype { b8, u8, i32, i64, f32, f64 };
 
+/// Bytes of an element.
+constexpr int item_size(Dtype t) {
+  return t == Dtype::b8 || t == Dtype::u8 ? 1 : t == Dtype::i32 || t == Dtype::f32 ? 4 : 8;
+}
+
 constexpr int MAX_DIMS = 16;
 
 /// A C-contiguous array. `data` is null where Python passed None (an absent bias, say).

@@ -124,6 +124,12 @@ PYBIND11_MODULE(PYDL_MODULE, m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
 #define KERNEL(name, ...) m.def(#name, &pydl::name, Unlocked());
 #include "kernels.h"
+  // The unary rules whose gradient kernel wants the output y, not the input x (functors.h).
+  py::set from_output;
+#define X(name) if (pydl::rules::name::from_y) from_output.add(#name);
+  UNARY(X)
+#undef X
+  m.attr("from_output") = py::frozenset(from_output);
   m.def("empty", &pydl::empty);
   m.def("num_threads", &pydl::num_threads);
   m.def("set_num_threads", &pydl::set_num_threads);
