@@ -1,0 +1,95 @@
+"""Kernel modules: which one runs an op, and where an op's results are allocated.
+
+`_cpu_v2`, `_cpu_v3`, `_cpu_v4` (x86-64) and `_cpu_neon` (Arm) are the same sources compiled for other instruction sets.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import numpy as np
+
+from . import _processor
+
+
+
+class device:
+    """Where a tensor lives: `device("cpu")`; `type` and `index` as in PyTorch."""
+
+    def __init__(self, type: str | device, index: int | None = None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        kind, _, number = str(type).partition(":")
+        if kind not in ("cpu", "cuda"):
+            raise RuntimeError(f"device: expected 'cpu' or 'cuda', got {type!r}")
+        self.type, self.index = kind, int(number) if number else index
+
+    def __eq__(self, other) -> bool:
+        if isinstance(other, str):
+            other = device(other)
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+
+
+CPU = device("cpu")
+
+_POOLED = 1 << 16  # bytes from which results come from the caching pool: memory::SMALLEST
+
+
+def _load_cpu() -> ModuleType:
+    """The best CPU module that is installed and that this processor runs; PYDL_CPU=v2|v3|v4|neon overrides."""
+    runs = _processor.levels()
+    wanted = os.environ.get("PYDL_CPU")
+    if wanted is not None and wanted not in runs:
+        raise ImportError(f"PYDL_CPU={wanted!r}: this processor runs {', '.join(runs) or 'none of the kernel modules'}")
+    for level in [wanted] if wanted else runs:
+        try:
+            return importlib.import_module(f"pydl._cpu_{level}")
+        except ModuleNotFoundError:
+            continue
+    raise ImportError(
+        f"no CPU kernels for this processor are installed: looked for pydl._cpu_{{{','.join([wanted] if wanted else runs)}}}"
+    )
+
+
+cpu = _load_cpu()
+
+
+def kernels(array) -> ModuleType:
+    """The kernel module for the device that holds `array`."""
+    return cpu
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A new C-contiguous array with undefined contents; large ones come from the caching pool (`pydl.memory`)."""
+    size = dtype.itemsize
+    for n in shape:
+        size *= n
+    return np.empty(shape, dtype) if size < _POOLED else cpu.empty(shape, dtype)
+
+
+def empty_like(x: np.ndarray) -> np.ndarray:
+    """A new C-contiguous array of x's shape and dtype."""
+    return np.empty(x.shape, x.dtype) if x.nbytes < _POOLED else cpu.empty(x.shape, x.dtype)
+
+
+def get_num_threads() -> int:
+    """Number of threads that the CPU kernels use."""
+    return cpu.num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads of the CPU kernels. Results do not depend on it."""
+    if int(n) < 1:
+        raise ValueError(f"set_num_threads: expected at least 1 thread, got {n}")
+    cpu.set_num_threads(int(n))

@@ -1,0 +1,388 @@
+"""Elementwise functions: every scalar rule stands in csrc/functors.h, its derivative as tensor ops stands here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import dtypes
+from ..backend import empty, empty_like
+from ..op import Fused, Primitive, primitive
+from ..tensor import Tensor, in_place, method
+
+INF = math.inf
+
+
+def as_tensor(value, dtype=None) -> Tensor:
+    """`value` itself where it is a tensor, else a 0-d (or array) tensor of it."""
+    if isinstance(value, Tensor):
+        return value if dtype is None or value.data.dtype == dtype else value.to(dtype)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return Tensor(np.asarray(value, dtype))
+    return Tensor(np.array(value, dtype if dtype is not None else dtypes.of_number(value)))
+
+
+def _floating(x: Tensor, name: str) -> Tensor:
+    """Integers become the default floating type, as PyTorch's functions of real numbers do."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
+    return x if x.data.dtype.kind == "f" else x.to(dtypes.get_default_dtype())
+
+
+def _unary_op(name: str, *, x: Callable | None = None, y: Callable | None = None) -> Primitive:
+    """The primitive `name` with parameters a, b; its derivative is `x(x, a, b)` or `y(y, a, b)`, one of the two given."""
+    slope = x or y
+
+    def forward(k, x, *, a=0.0, b=0.0):
+        result = empty_like(x)
+        getattr(k, name)(x, result, a, b)
+        return result
+
+    def reference(v, g, *, a, b):
+        return g * slope(v, a, b)
+
+    def gradient(k, v, g, *, a, b):
+        result = empty_like(g)
+        getattr(k, f"{name}_backward")(v, g, result, a, b)
+        return result, ()
+
+    function = Primitive(forward, name=name)
+    times_slope = Fused(reference, f"{name}_backward")
+    times_slope.forward(gradient)
+    if x:
+        function.backward(x=lambda g, x, a, b: times_slope(x, g, a=a, b=b))
+    else:
+        function.backward(x=lambda g, y, a, b: times_slope(y, g, a=a, b=b))
+    return function
+
+
+def _unary(name: str, formula: str, *, keeps_integers: Callable | None = None, **derivative) -> Callable:
+    """A function and method `name(input)`, also in place. `keeps_integers`: numpy's function for integer tensors."""
+    op = _unary_op(name, **derivative)
+
+    def function(input: Tensor) -> Tensor:
+        if keeps_integers is not None and isinstance(input, Tensor) and input.data.dtype.kind != "f":
+            return Tensor(keeps_integers(input.data))
+        return op(_floating(input, name), a=0.0, b=0.0)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{formula}, elementwise. Any shape; integers become the default floating type."
+    if keeps_integers:
+        function.__doc__ = f"{formula}, elementwise. Any shape and dtype."
+    return in_place(method(function))
+
+
+def _zero(v, a, b):
+    return v * 0.0
+
+
+# ---- exponentials, roots, signs
+
+neg = _unary("neg", "-x", keeps_integers=np.negative, x=lambda x, a, b: as_tensor(-1.0, x.dtype))
+abs = _unary("abs", "|x|", keeps_integers=np.abs, x=lambda x, a, b: sign(x))
+sign = _unary("sign", "-1, 0 or 1", keeps_integers=np.sign, x=_zero)
+exp = _unary("exp", "e^x", y=lambda y, a, b: y)
+expm1 = _unary("expm1", "e^x - 1, exact near 0", y=lambda y, a, b: y + 1.0)
+exp2 = _unary("exp2", "2^x", y=lambda y, a, b: y * math.log(2.0))
+log = _unary("log", "ln x", x=lambda x, a, b: reciprocal(x))
+log1p = _unary("log1p", "ln(1 + x), exact near 0", x=lambda x, a, b: reciprocal(x + 1.0))
+log2 = _unary("log2", "log2 x", x=lambda x, a, b: reciprocal(x * math.log(2.0)))
+log10 = _unary("log10", "log10 x", x=lambda x, a, b: reciprocal(x * math.log(10.0)))
+sqrt = _unary("sqrt", "√x", y=lambda y, a, b: 0.5 / y)
+rsqrt = _unary("rsqrt", "1/√x", y=lambda y, a, b: -0.5 * y * y * y)
+square = _unary("square", "x²", keeps_integers=np.square, x=lambda x, a, b: 2.0 * x)
+reciprocal = _unary("reciprocal", "1/x", y=lambda y, a, b: -y * y)
+
+# ---- trigonometric and hyperbolic
+
+sin = _unary("sin", "sin x (radians)", x=lambda x, a, b: cos(x))
+cos = _unary("cos", "cos x (radians)", x=lambda x, a, b: -sin(x))
+tan = _unary("tan", "tan x (radians)", y=lambda y, a, b: 1.0 + y * y)
+asin = _unary("asin", "arcsin x (radians)", x=lambda x, a, b: rsqrt(1.0 - x * x))
+acos = _unary("acos", "arccos x (radians)", x=lambda x, a, b: -rsqrt(1.0 - x * x))
+atan = _unary("atan", "arctan x (radians)", x=lambda x, a, b: reciprocal(1.0 + x * x))
+sinh = _unary("sinh", "sinh x", x=lambda x, a, b: cosh(x))
+cosh = _unary("cosh", "cosh x", x=lambda x, a, b: sinh(x))
+asinh = _unary("asinh", "arsinh x", x=lambda x, a, b: rsqrt(x * x + 1.0))
+acosh = _unary("acosh", "arcosh x", x=lambda x, a, b: rsqrt(x * x - 1.0))
+atanh = _unary("atanh", "artanh x", x=lambda x, a, b: reciprocal(1.0 - x * x))
+tanh = _unary("tanh", "tanh x", y=lambda y, a, b: 1.0 - y * y)
+erf = _unary("erf", "2/√π ∫₀ˣ e^(-t²) dt", x=lambda x, a, b: exp(-x * x) * (2.0 / math.sqrt(math.pi)))
+
+# ---- rounding (derivative 0 everywhere)
+
+floor = _unary("floor", "largest integer <= x", keeps_integers=np.copy, x=_zero)
+ceil = _unary("ceil", "smallest integer >= x", keeps_integers=np.copy, x=_zero)
+round = _unary("round", "nearest integer, halves to the even one", keeps_integers=np.copy, x=_zero)
+trunc = _unary("trunc", "integer part of x", keeps_integers=np.copy, x=_zero)
+
+
+# ---- binary, with broadcasting
+
+
+def _broadcast(shape: tuple, other: tuple, name: str) -> tuple:
+    """PyTorch's (and numpy's) rule: axes match from the right, an axis of 1 stretches."""
+    if shape == other or not other:
+        return shape
+    if not shape:
+        return other
+    n = max(len(shape), len(other))
+    result = []
+    for p, q in zip((1,) * (n - len(shape)) + shape, (1,) * (n - len(other)) + other, strict=True):
+        if p != q and p != 1 and q != 1:
+            raise RuntimeError(f"{name}: shapes {shape} and {other} do not broadcast: {p} against {q}")
+        result.append(q if p == 1 else p)
+    return tuple(result)
+
+
+def _stretched(a: np.ndarray, shape: tuple) -> np.ndarray:
+    return a if a.shape == shape else np.broadcast_to(a, shape)
+
+
+def _binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: Callable) -> Primitive:
+    """The primitive `name(a, b)`; `integers` is numpy's function for dtypes without a kernel."""
+
+    def forward(k, a, b):
+        shape = _broadcast(a.shape, b.shape, name)
+        if a.dtype.char not in "fd":
+            return np.asarray(integers(a, b))
+        result = empty(shape, result_dtype or a.dtype)
+        getattr(k, name)(_stretched(a, shape), _stretched(b, shape), result)
+        return result
+
+    function = Primitive(forward, name=name, broadcast=True)
+    function.backward(**formulas)
+    return function
+
+
+def _pair(a, b, name: str) -> tuple[Tensor, Tensor]:
+    """Both operands as tensors of their common dtype."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.data.dtype == b.data.dtype:
+        return a, b
+    try:
+        dtype = dtypes.promote(a, b)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    return as_tensor(a, dtype), as_tensor(b, dtype)
+
+
+_add = _binary_op("add", integers=np.add, a=lambda g: g, b=lambda g: g)
+_sub = _binary_op("sub", integers=np.subtract, a=lambda g: g, b=lambda g: -g)
+_mul = _binary_op("mul", integers=np.multiply, a=lambda g, b: g * b, b=lambda g, a: g * a)
+_div = _binary_op("div", integers=np.divide, a=lambda g, b: g / b, b=lambda g, a, b: -g * a / (b * b))
+_pow = _binary_op(
+    "pow",
+    integers=np.power,
+    a=lambda g, a, b: g * where(b == 0.0, 0.0, b * _pow(a, b - 1.0)),
+    b=lambda g, a, b, y: g * where((a == 0.0) & (b >= 0.0), 0.0, y * log(a)),
+)
+_maximum = _binary_op(
+    "maximum",
+    integers=np.maximum,
+    a=lambda g, a, b: g * _first_share(a, b, a > b),
+    b=lambda g, a, b: g * _first_share(a, b, b > a),
+)
+_minimum = _binary_op(
+    "minimum",
+    integers=np.minimum,
+    a=lambda g, a, b: g * _first_share(a, b, a < b),
+    b=lambda g, a, b: g * _first_share(a, b, b < a),
+)
+_atan2 = _binary_op(
+    "atan2", integers=np.arctan2, a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b)
+)
+_fmod = _binary_op("fmod", integers=np.fmod, a=lambda g: g, b=lambda g, a, b: -g * trunc(a / b))
+_remainder = _binary_op("remainder", integers=np.remainder, a=lambda g: g, b=lambda g, a, b: -g * floor(a / b))
+_hypot = _binary_op("hypot", integers=np.hypot, a=lambda g, a, y: g * a / y, b=lambda g, b, y: g * b / y)
+
+
+def _first_share(a, b, wins):
+    """1 where an operand of maximum or minimum wins, 1/2 where both are equal (PyTorch's convention), else 0."""
+    return wins.to(a.dtype) + 0.5 * (a == b).to(a.dtype)
+
+
+@in_place
+@method
+def add(input, other, *, alpha=1) -> Tensor:
+    """input + alpha · other, with broadcasting."""
+    return _add(*_pair(input, other if alpha == 1 else mul(other, alpha), "add"))
+
+
+@in_place
+@method
+def sub(input, other, *, alpha=1) -> Tensor:
+    """input - alpha · other, with broadcasting."""
+    return _sub(*_pair(input, other if alpha == 1 else mul(other, alpha), "sub"))
+
+
+@in_place
+@method
+def mul(input, other) -> Tensor:
+    """input · other, elementwise with broadcasting."""
+    return _mul(*_pair(input, other, "mul"))
+
+
+@in_place
+@method
+def div(input, other, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other with broadcasting; rounding_mode "floor" or "trunc" rounds the quotient. Integers divide to floats."""
+    if rounding_mode not in (None, "floor", "trunc"):
+        raise RuntimeError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+    a, b = _pair(input, other, "div")
+    if a.data.dtype.kind != "f":
+        if rounding_mode == "floor":
+            return Tensor(a.data // b.data)
+        a, b = _floating(a, "div"), _floating(b, "div")
+        if rounding_mode == "trunc":
+            return trunc(_div(a, b)).to(dtypes.int64)
+    quotient = _div(a, b)
+    return quotient if rounding_mode is None else floor(quotient) if rounding_mode == "floor" else trunc(quotient)
+
+
+@in_place
+@method
+def floor_divide(input, other) -> Tensor:
+    """⌊input / other⌋ with broadcasting."""
+    return div(input, other, rounding_mode="floor")
+
+
+_pow_scalar = _unary_op("pow_scalar", x=lambda x, a, b: _zero(x, a, b) if a == 0 else pow(x, a - 1.0) * a)
+
+
+@in_place
+@method
+def pow(input, exponent) -> Tensor:
+    """input ^ exponent with broadcasting; either may be a number."""
+    if isinstance(input, Tensor) and not isinstance(exponent, Tensor | np.ndarray):
+        if input.data.dtype.kind == "f":
+            return _pow_scalar(input, a=float(exponent), b=0.0)
+        if isinstance(exponent, int):
+            if exponent < 0:
+                raise RuntimeError("pow: integers to negative integer powers are not allowed")
+            return Tensor(np.power(input.data, exponent))
+    return _pow(*_pair(input, exponent, "pow"))
+
+
+def _binary(op: Primitive, name: str, formula: str) -> Callable:
+    def function(input, other) -> Tensor:
+        return op(*_pair(input, other, name))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{formula}, elementwise with broadcasting."
+    return in_place(method(function))
+
+
+maximum = _binary(_maximum, "maximum", "max(input, other); NaN wins; at a tie each side gets half of the gradient")
+minimum = _binary(_minimum, "minimum", "min(input, other); NaN wins; at a tie each side gets half of the gradient")
+fmod = _binary(_fmod, "fmod", "remainder with the sign of input (C's fmod)")
+remainder = _binary(_remainder, "remainder", "remainder with the sign of other (Python's %)")
+atan2 = _binary(_atan2, "atan2", "angle of the point (other, input) in radians")
+hypot = _binary(_hypot, "hypot", "√(input² + other²)")
+
+
+# ---- comparisons and choice
+
+
+def _comparison(name: str, symbol: str, other_dtypes: Callable) -> Callable:
+    op = _binary_op(name, integers=other_dtypes, result_dtype=dtypes.bool)
+
+    def function(input, other) -> Tensor:
+        return op(*_pair(input, other, name))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"input {symbol} other as a bool tensor, elementwise with broadcasting."
+    return method(function)
+
+
+eq = _comparison("eq", "==", np.equal)
+ne = _comparison("ne", "!=", np.not_equal)
+lt = _comparison("lt", "<", np.less)
+le = _comparison("le", "<=", np.less_equal)
+gt = _comparison("gt", ">", np.greater)
+ge = _comparison("ge", ">=", np.greater_equal)
+
+
+def _logical(name: str, formula: str, function: np.ufunc) -> Callable:
+    def operation(input, *other) -> Tensor:
+        return Tensor(np.asarray(function(input.data, *(getattr(o, "data", o) for o in other))))
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{formula}, elementwise with broadcasting."
+    return method(operation)
+
+
+logical_not = _logical("logical_not", "not input", np.logical_not)
+logical_and = _logical("logical_and", "input and other", np.logical_and)
+logical_or = _logical("logical_or", "input or other", np.logical_or)
+logical_xor = _logical("logical_xor", "input xor other", np.logical_xor)
+bitwise_not = _logical("bitwise_not", "~input", np.bitwise_not)
+bitwise_and = _logical("bitwise_and", "input & other (integers, bools)", np.bitwise_and)
+bitwise_or = _logical("bitwise_or", "input | other (integers, bools)", np.bitwise_or)
+bitwise_xor = _logical("bitwise_xor", "input ^ other (integers, bools)", np.bitwise_xor)
+isnan = _logical("isnan", "whether input is NaN", np.isnan)
+isinf = _logical("isinf", "whether input is infinite", np.isinf)
+isfinite = _logical("isfinite", "whether input is neither NaN nor infinite", np.isfinite)
+
+
+@primitive(broadcast=True)
+def _where(k, condition, a, b):
+    shape = _broadcast(_broadcast(condition.shape, a.shape, "where"), b.shape, "where")
+    if a.dtype.char not in "fd":
+        return np.where(condition, a, b)
+    result = empty(shape, a.dtype)
+    k.where(_stretched(condition, shape), _stretched(a, shape), _stretched(b, shape), result)
+    return result
+
+
+_where.backward(
+    a=lambda g, condition: _where(condition, g, as_tensor(0.0, g.dtype)),
+    b=lambda g, condition: _where(condition, as_tensor(0.0, g.dtype), g),
+)
+
+
+def where(condition, input, other) -> Tensor:
+    """input where condition (bool) is true, else other; with broadcasting."""
+    if condition.data.dtype != dtypes.bool:
+        raise RuntimeError(f"where: condition must be a bool tensor, got {condition.dtype}")
+    return _where(condition, *_pair(input, other, "where"))
+
+
+@in_place
+@method
+def masked_fill(input, mask, value) -> Tensor:
+    """value (a number or 0-d tensor) where mask (bool, broadcasts to input) is true, else input."""
+    if mask.data.dtype != dtypes.bool:
+        raise RuntimeError(f"masked_fill: mask must be a bool tensor, got {mask.dtype}")
+    return _where(mask, as_tensor(value, input.dtype), input)
+
+
+_clamp = _unary_op("clamp", x=lambda x, a, b: ((x >= a) & (x <= b)).to(x.dtype))
+
+
+@in_place
+@method
+def clamp(input, min=None, max=None) -> Tensor:
+    """min(max(input, min), max); bounds are numbers, tensors (with broadcasting) or None. The gradient at a bound is 1."""
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must be given")
+    if isinstance(min, Tensor) or isinstance(max, Tensor) or input.data.dtype.kind != "f":
+        bounded = input if min is None else maximum(input, min)
+        return bounded if max is None else minimum(bounded, max)
+    return _clamp(input, a=-INF if min is None else float(min), b=INF if max is None else float(max))
+
+
+for _name, _function in {
+    "__neg__": neg, "__abs__": abs, "__add__": add, "__radd__": add, "__sub__": sub, "__mul__": mul, "__rmul__": mul,
+    "__truediv__": div, "__floordiv__": floor_divide, "__mod__": remainder, "__pow__": pow,
+    "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
+    "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor, "__invert__": bitwise_not,
+    "__rsub__": lambda self, other: sub(other, self), "__rtruediv__": lambda self, other: div(other, self),
+    "__rpow__": lambda self, other: pow(as_tensor(other, dtypes.promote(self, other)), self),
+    "__rfloordiv__": lambda self, other: floor_divide(other, self),
+    "__rmod__": lambda self, other: remainder(other, self),
+    "__iadd__": Tensor.add_, "__isub__": Tensor.sub_, "__imul__": Tensor.mul_, "__itruediv__": Tensor.div_,
+    "__ipow__": Tensor.pow_,
+}.items():  # fmt: skip
+    setattr(Tensor, _name, _function)

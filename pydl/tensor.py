@@ -1,0 +1,351 @@
+"""Tensor: a numpy (or CuPy) array with a place on the tape. Its methods come from the rooms of `pydl.ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from . import dtypes
+from .autograd import backward, enable_grad, mode, run_hooks, watch
+from .backend import CPU, device
+
+
+class Size(tuple):
+    """Shape of a tensor."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        return int(np.prod(self, dtype=np.int64))
+
+    def __repr__(self):
+        return f"Size({list(self)})"
+
+
+class Tensor:
+    """An n-dimensional array that remembers how it was computed.
+
+    `data` is the storage itself, a numpy array, without a copy. Results are made by the ops of `pydl.ops`, new tensors by
+    `pydl.tensor`, `pydl.zeros`, ... Methods and operators have PyTorch's names and meaning.
+    """
+
+    # _edge: (node, i) of the operation that made it; _versions: [count of in-place writes], shared by all views of one
+    # storage (None in inference mode); _base: the tensor that this one is a differentiable view of.
+    __slots__ = ("__weakref__", "_base", "_edge", "_hooks", "_requires_grad", "_seen", "_versions", "data", "grad")
+    __array_priority__ = 1000  # numpy leaves `array * tensor` to the tensor
+
+    def __init__(self, data, requires_grad: bool = False):
+        if not isinstance(data, np.ndarray):
+            data = np.array(data, dtypes.get_default_dtype())
+        self.data = data
+        self.grad: Tensor | None = None
+        self._requires_grad = requires_grad
+        self._edge = self._base = self._hooks = None
+        self._seen = 0
+        self._versions = None if mode.inference else [0]
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def device(self) -> device:
+        return CPU
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._edge is None
+
+    @property
+    def grad_fn(self):
+        """The node that made it, or None for a leaf."""
+        if self._base is not None:
+            self._refresh()
+        return self._edge and self._edge[0]
+
+    @property
+    def _version(self) -> int:
+        return self._versions[0] if self._versions else 0
+
+    def size(self, dim: int | None = None):
+        return Size(self.data.shape) if dim is None else self.data.shape[dim]
+
+    def dim(self) -> int:
+        return self.data.ndim
+
+    def numel(self) -> int:
+        return self.data.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self.data.itemsize
+
+    def stride(self, dim: int | None = None):
+        steps = tuple(s // self.data.itemsize for s in self.data.strides)
+        return steps if dim is None else steps[dim]
+
+    def is_contiguous(self) -> bool:
+        return self.data.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        return self.data.dtype.kind == "f"
+
+    def data_ptr(self) -> int:
+        return self.data.ctypes.data
+
+    # ---- autograd
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Makes a leaf collect gradients in `.grad`, or stop to. Only floating tensors can."""
+        if requires_grad and self.data.dtype.kind != "f":
+            raise RuntimeError(f"only floating tensors can require gradients, this one is {self.data.dtype} {self.shape}")
+        if not requires_grad and self._edge is not None:
+            raise RuntimeError("you can only change requires_grad of leaf tensors; use detach() for a result of operations")
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+        """Adds d(self · gradient)/d(leaf) to `.grad` of the leaves; see `pydl.autograd.backward`."""
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """The same storage without history."""
+        t = Tensor(self.data)
+        t._versions = self._versions
+        return t
+
+    def detach_(self) -> Tensor:
+        if self._base is not None:
+            raise RuntimeError("detach_: cannot detach a view in place; use detach()")
+        self._edge, self._requires_grad = None, False
+        return self
+
+    def retain_grad(self) -> None:
+        """Makes the backward pass store the gradient of this intermediate result in `.grad`."""
+        if not self._requires_grad:
+            raise RuntimeError("retain_grad: this tensor does not require grad")
+        if (node := self.grad_fn) is not None:
+            watch(node, self._edge[1], self)
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(gradient)` when the gradient is known; a tensor that it returns takes its place."""
+        if not self._requires_grad:
+            raise RuntimeError("register_hook: this tensor does not require grad")
+        if (node := self.grad_fn) is None:
+            if self._hooks is None:
+                self._hooks = {}
+            return RemovableHandle(self._hooks, hook)
+        if node.hooks is None:
+            node.hooks = {}
+        return RemovableHandle(node.hooks.setdefault(self._edge[1], {}), hook)
+
+    def _accumulate(self, g: Tensor, shared: bool, create_graph: bool) -> None:
+        """Adds g to `.grad`. What is stored there is this tensor's own, so that it may be changed in place."""
+        if self._hooks:
+            g, shared = run_hooks(self._hooks, g), True
+        if self.grad is None:
+            self.grad = g if create_graph else g.detach().clone() if shared or not g.data.flags.c_contiguous else g.detach()
+        else:
+            self.grad = self.grad + g if create_graph else (self.grad.detach() + g.detach())
+
+    # ---- writing in place
+
+    def _write(self, result: Tensor) -> Tensor:
+        """Becomes `result` in place: same storage, new history. `result` was computed from an `_alias` of this tensor."""
+        if result.shape != self.shape:
+            raise RuntimeError(f"in-place operation: its result has shape {result.shape}, which does not fit into {self.shape}")
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise RuntimeError(f"in-place operation: its result is {result.dtype}, which cannot be stored in {self.dtype}")
+        recorded = mode.recording and (self._requires_grad or result._requires_grad)
+        if recorded and self._edge is None and self._requires_grad:
+            raise RuntimeError("a leaf tensor that requires grad is being modified in place; do it under no_grad()")
+        if not self.data.flags.writeable:
+            raise ValueError(f"in-place operation: the array behind this tensor {self.shape} is read-only")
+        np.copyto(self.data, result.data, casting="same_kind")
+        if self._versions is not None:
+            self._versions[0] += 1
+        if recorded:
+            if self._base is not None:
+                self._write_through(result)
+            else:
+                self._edge, self._requires_grad = result._edge, result._requires_grad
+                self._seen += 1
+        return self
+
+    def _write_through(self, result: Tensor) -> None:
+        """This tensor is a view: its base becomes the base with the view's places replaced by `result`."""
+        base, places = self._base, self._places()
+        if base._edge is None and base._requires_grad:
+            raise RuntimeError("a view of a leaf tensor that requires grad is being modified in place; do it under no_grad()")
+        flat = base._alias().reshape(-1).index_put((places.reshape(-1),), result.reshape(-1))
+        written = flat.reshape(base.shape)
+        base._edge, base._requires_grad = written._edge, written._requires_grad
+        base._seen += 1
+        self._refresh()
+
+    def _places(self) -> Tensor:
+        """Positions of this view's elements in its base, flattened."""
+        base, item = self._base.data, self.data.itemsize
+        offset = (self.data.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // item
+        steps = [s // item for s in self.data.strides]
+        index = np.full(self.shape, offset, np.int64)
+        for axis, (n, step) in enumerate(zip(self.shape, steps, strict=True)):
+            index += (np.arange(n) * step).reshape((n,) + (1,) * (self.ndim - axis - 1))
+        return Tensor(index)
+
+    def _refresh(self) -> None:
+        """Renews the history of a view whose base has been written to since."""
+        if self._seen != self._base._seen:
+            with enable_grad():
+                fresh = self._base._alias().reshape(-1)[self._places()]
+            self._edge, self._requires_grad = fresh._edge, fresh._requires_grad
+            self._seen = self._base._seen
+
+    def _alias(self) -> Tensor:
+        """This tensor as another object, with the same history: what an in-place operation computes from."""
+        t = Tensor(self.data)
+        t._versions, t._requires_grad = self._versions, self._requires_grad
+        if self._base is not None:
+            self._refresh()
+        if self._requires_grad and self._edge is None:
+            raise RuntimeError("a leaf tensor that requires grad is being modified in place; do it under no_grad()")
+        t._edge = self._edge
+        return t
+
+    # ---- to other forms
+
+    def numpy(self) -> np.ndarray:
+        """The storage, without a copy. Raises where the tensor requires grad: detach() first."""
+        if self._requires_grad:
+            raise RuntimeError("can't call numpy() on a tensor that requires grad; use tensor.detach().numpy()")
+        return self.data
+
+    def __array__(self, dtype=None, copy=None):
+        if self._requires_grad:
+            raise RuntimeError("can't convert a tensor that requires grad to a numpy array; use tensor.detach()")
+        return np.asarray(self.data, dtype) if copy is None else np.array(self.data, dtype, copy=copy)
+
+    def __dlpack__(self, **kwargs):
+        if self._requires_grad:
+            raise BufferError("can't export a tensor that requires grad; use tensor.detach()")
+        return self.data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self.data.__dlpack_device__()
+
+    def item(self):
+        """The one element as a Python number."""
+        if self.data.size != 1:
+            raise RuntimeError(f"a tensor of shape {self.shape} cannot be converted to one number")
+        return self.data.item()
+
+    def tolist(self):
+        return self.data.tolist()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        if self.data.dtype.kind not in "iub":
+            raise TypeError(f"only an integer tensor can be an index, this one is {self.dtype}")
+        return int(self.item())
+
+    def __bool__(self):
+        if self.data.size != 1:
+            raise RuntimeError(f"the truth value of a tensor of shape {self.shape} is ambiguous; use any() or all()")
+        return bool(self.item())
+
+    def __len__(self):
+        if not self.data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.data.shape[0]
+
+    def __iter__(self):
+        if not self.data.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([self[i] for i in range(len(self))])
+
+    def __hash__(self):
+        return id(self)
+
+    def __contains__(self, element) -> bool:
+        return bool((self.data == getattr(element, "data", element)).any())
+
+    def __deepcopy__(self, memo):
+        if self._edge is not None:
+            raise RuntimeError("only leaf tensors can be copied with deepcopy; use detach().clone()")
+        t = type(self)(self.data.copy(), self._requires_grad)
+        t.grad = None if self.grad is None else type(self.grad)(self.grad.data.copy())
+        memo[id(self)] = t
+        return t
+
+    def __reduce__(self):
+        raise TypeError("pydl tensors are not pickled; save them with pydl.save or as safetensors")
+
+    def __repr__(self):
+        body = np.array2string(self.data, separator=", ", precision=4, threshold=1000, prefix=" " * 7)
+        notes = []
+        if self.dtype.kind not in "b" and self.dtype not in (dtypes.get_default_dtype(), dtypes.int64) or not self.numel():
+            notes.append(f"dtype={self.dtype}")
+        if self._edge is not None:
+            notes.append(f"grad_fn=<{self._edge[0]!r}>")
+        elif self._requires_grad:
+            notes.append("requires_grad=True")
+        return f"tensor({', '.join([body, *notes])})"
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec and self.data.size == 1 else format(str(self), spec)
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away."""
+
+    def __init__(self, hooks: dict, hook: Callable):
+        self._hooks, self._id = hooks, max(hooks, default=-1) + 1
+        hooks[self._id] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self._id, None)
+
+
+def method(function: Callable) -> Callable:
+    """Makes a function of `pydl.ops` a method of Tensor too."""
+    setattr(Tensor, function.__name__, function)
+    return function
+
+
+def in_place(function: Callable) -> Callable:
+    """Gives Tensor the method `<name>_`, which writes the function's result into the tensor."""
+    name = f"{function.__name__}_"
+
+    def write(self, *args, **kwargs):
+        with_history = mode.recording
+        source = self._alias() if with_history else self
+        return self._write(function(source, *args, **kwargs))
+
+    write.__name__, write.__doc__ = name, f"In-place `{function.__name__}`."
+    setattr(Tensor, name, write)
+    return function
