@@ -16,3 +16,4 @@ from .dtypes import (
     set_default_dtype, short, uint8,
 )  # fmt: skip
 from .tensor import Size, Tensor
+from .ops.elementwise import *  # noqa: F403

@@ -39,7 +39,7 @@ class Op:
     def __init__(self, meaning: Callable, name: str | None = None):
         parameters = inspect.signature(meaning).parameters.values()
         self.name = name or meaning.__name__.strip("_")
-        self.inputs = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.inputs = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "k"]
         self.__doc__ = meaning.__doc__
         self.__name__ = self.name
         REGISTRY[self.name] = self

@@ -84,7 +84,7 @@ neg = _unary("neg", "-x", keeps_integers=np.negative, x=lambda x, a, b: as_tenso
 abs = _unary("abs", "|x|", keeps_integers=np.abs, x=lambda x, a, b: sign(x))
 sign = _unary("sign", "-1, 0 or 1", keeps_integers=np.sign, x=_zero)
 exp = _unary("exp", "e^x", y=lambda y, a, b: y)
-expm1 = _unary("expm1", "e^x - 1, exact near 0", y=lambda y, a, b: y + 1.0)
+expm1 = _unary("expm1", "e^x - 1, exact near 0", x=lambda x, a, b: exp(x))
 exp2 = _unary("exp2", "2^x", y=lambda y, a, b: y * math.log(2.0))
 log = _unary("log", "ln x", x=lambda x, a, b: reciprocal(x))
 log1p = _unary("log1p", "ln(1 + x), exact near 0", x=lambda x, a, b: reciprocal(x + 1.0))
@@ -110,6 +110,7 @@ acosh = _unary("acosh", "arcosh x", x=lambda x, a, b: rsqrt(x * x - 1.0))
 atanh = _unary("atanh", "artanh x", x=lambda x, a, b: reciprocal(1.0 - x * x))
 tanh = _unary("tanh", "tanh x", y=lambda y, a, b: 1.0 - y * y)
 erf = _unary("erf", "2/√π ∫₀ˣ e^(-t²) dt", x=lambda x, a, b: exp(-x * x) * (2.0 / math.sqrt(math.pi)))
+erfc = _unary("erfc", "1 - erf x", x=lambda x, a, b: exp(-x * x) * (-2.0 / math.sqrt(math.pi)))
 
 # ---- rounding (derivative 0 everywhere)
 
@@ -161,6 +162,8 @@ def _pair(a, b, name: str) -> tuple[Tensor, Tensor]:
     """Both operands as tensors of their common dtype."""
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.data.dtype == b.data.dtype:
         return a, b
+    if isinstance(b, int | float) and isinstance(a, Tensor) and a.data.dtype.kind == "f":
+        return a, Tensor(np.array(b, a.data.dtype))  # the common case, without the rules of promotion
     try:
         dtype = dtypes.promote(a, b)
     except TypeError as error:

@@ -240,17 +240,7 @@ def _sum_to(k, x, *, axes, shape):
 
 
 def _sum_axes(k, x, axes):
-    """Sum over `axes` through the reduce kernel, which takes (outer, axis, inner)."""
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    n = math.prod(x.shape[i] for i in axes)
-    if axes == tuple(range(len(axes))):  # leading axes: columns
-        y = empty((1, x.size // n if n else math.prod(x.shape[i] for i in rest)), x.dtype)
-        k.sum(x.reshape(1, n, y.size), y)
-        return y
-    rows = x.transpose(*rest, *axes)
-    y = empty((math.prod(x.shape[i] for i in rest), 1), x.dtype)
-    k.sum(np.ascontiguousarray(rows).reshape(y.size, n, 1), y)
-    return y
+    return x.sum(axes)
 
 
 _sum_to.backward(x=lambda g, x_shape, axes: _expand(_reshape(g, shape=_kept(x_shape, axes)), shape=x_shape))
