@@ -3,17 +3,30 @@
 __version__ = "0.1.0"
 
 from . import autograd, backend, memory, ops
-from .autograd import (
-    detect_anomaly, enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
-)  # fmt: skip
 from .backend import device, get_num_threads, set_num_threads
-from .create import (
-    arange, as_tensor, empty, empty_like, eye, from_dlpack, from_numpy, full, full_like, is_tensor, linspace, ones, ones_like,
-    tensor, zeros, zeros_like,
-)  # fmt: skip
+from .create import *
 from .dtypes import (
-    bool, double, float, float16, float32, float64, get_default_dtype, half, int, int8, int16, int32, int64, long,
-    set_default_dtype, short, uint8,
+    bool,
+    double,
+    float,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    set_default_dtype,
+    short,
+    uint8,
 )  # fmt: skip
+from .grad_mode import *
+from .ops.compare import *
+from .ops.elementwise import *
+from .ops.reduce import *
+from .ops.shape import *
 from .tensor import Size, Tensor
-from .ops.elementwise import *  # noqa: F403

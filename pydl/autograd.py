@@ -7,112 +7,14 @@ last tensor. Gradients are tensors; with `create_graph` the code that computes t
 
 from __future__ import annotations
 
-import functools
 import itertools
-import threading
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-
-class _Mode(threading.local):
-    recording = True
-    inference = False
-    anomaly = False
-
-
-mode = _Mode()
-
-
-class _Switch:
-    """Sets some of `mode`'s flags inside a `with` block, or while a decorated function runs."""
-
-    def __new__(cls, function: Callable | None = None, **flags):
-        self = super().__new__(cls)
-        if callable(function):  # @no_grad without parentheses
-            self.__init__(**flags)
-            return self(function)
-        return self
-
-    def __init__(self, **flags: bool):
-        self._flags, self._before = flags, []
-
-    def __enter__(self):
-        self._before.append({name: getattr(mode, name) for name in self._flags})
-        for name, value in self._flags.items():
-            setattr(mode, name, value)
-
-    def __exit__(self, *_):
-        for name, value in self._before.pop().items():
-            setattr(mode, name, value)
-
-    def __call__(self, function: Callable) -> Callable:
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with _Switch(**self._flags):
-                return function(*args, **kwargs)
-
-        return wrapped
-
-
-class no_grad(_Switch):
-    """`with no_grad():` or `@no_grad`: operations inside are not recorded for the backward pass."""
-
-    def __init__(self):
-        super().__init__(recording=False)
-
-
-class enable_grad(_Switch):
-    """`with enable_grad():` or `@enable_grad`: operations inside are recorded, within no_grad for instance."""
-
-    def __init__(self):
-        super().__init__(recording=True)
-
-
-class set_grad_enabled(_Switch):
-    """`with set_grad_enabled(flag):` records the operations inside, or not. Takes effect at once when called as a function."""
-
-    def __new__(cls, mode: bool):
-        return object.__new__(cls)
-
-    def __init__(self, mode: bool):
-        super().__init__(recording=bool(mode))
-        self.__enter__()
-
-    def __enter__(self):
-        if not self._before:
-            super().__enter__()
-
-
-class inference_mode(_Switch):
-    """`with inference_mode():` like no_grad; tensors made inside can never take part in a recorded operation."""
-
-    def __new__(cls, mode=True):
-        return super().__new__(cls, mode if callable(mode) else None)
-
-    def __init__(self, mode=True):
-        on = bool(mode)
-        super().__init__(recording=not on, inference=on)
-
-
-class detect_anomaly(_Switch):
-    """`with detect_anomaly():` the first operation, forward or backward, that makes a NaN from none raises and is named."""
-
-    def __init__(self):
-        super().__init__(anomaly=True)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are being recorded in this thread."""
-    return mode.recording
-
-
-def is_inference_mode_enabled() -> bool:
-    """Whether `inference_mode` is on in this thread."""
-    return mode.inference
-
+from .grad_mode import Switch, mode
 
 _sequence = itertools.count()
 
@@ -267,7 +169,7 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
     if targets is not None:  # the nodes behind which a target lies
         needed = set()
         for node in reversed(order):
-            if any(type(e) is tuple and (e in targets or e[0] in needed) or id(e) in targets for e in node.edges):
+            if any((type(e) is tuple and (e in targets or e[0] in needed)) or id(e) in targets for e in node.edges):
                 needed.add(node)
 
     def wanted(edge) -> bool:
@@ -277,7 +179,7 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
             return True
         return edge in targets or edge[0] in needed if type(edge) is tuple else id(edge) in targets
 
-    with _Switch(recording=create_graph):
+    with Switch(recording=create_graph):
         for node in order:
             slots = pending.pop(node, None)
             if slots is None:
@@ -372,7 +274,13 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
 
 
 def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None, materialize_grads=False
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    materialize_grads=False,
 ) -> tuple:
     """d(sum of outputs · grad_outputs)/d(inputs), one tensor an input; `.grad` of no tensor changes.
 

@@ -14,7 +14,6 @@ import numpy as np
 from . import _processor
 
 
-
 class device:
     """Where a tensor lives: `device("cpu")`; `type` and `index` as in PyTorch."""
 
@@ -38,7 +37,9 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        return (
+            f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        )
 
 
 CPU = device("cpu")

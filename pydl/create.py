@@ -7,6 +7,13 @@ import numpy as np
 from . import backend, dtypes
 from .tensor import Tensor
 
+# fmt: off
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like",
+    "is_tensor", "linspace", "ones", "ones_like", "tensor", "zeros", "zeros_like",
+]
+# fmt: on
+
 
 def _finish(array: np.ndarray, device, requires_grad: bool) -> Tensor:
     if device is not None and backend.device(device).type != "cpu":
@@ -65,7 +72,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy array, got {type(array).__name__}")
     if array.dtype.kind not in "biuf" or not array.dtype.isnative:
-        raise TypeError(f"from_numpy: arrays of {array.dtype} cannot be shared; supported are native bool, int and float types")
+        raise TypeError(
+            f"from_numpy: arrays of {array.dtype} cannot be shared; supported are native bool, int and float types"
+        )
     return Tensor(array)
 
 

@@ -18,7 +18,8 @@ from collections.abc import Callable
 import numpy as np
 
 from . import backend
-from .autograd import Node, check_forward, edges_of, enable_grad, grad, mode
+from .autograd import Node, check_forward, edges_of, grad
+from .grad_mode import enable_grad, mode
 from .tensor import Tensor
 
 REGISTRY: dict[str, Op] = {}  # every op by name: the tests run over it
@@ -70,7 +71,9 @@ class Op:
     def _record(self, inputs, attrs, arrays, outputs, saved) -> None:
         for t in inputs:
             if t is not None and t._versions is None:
-                raise RuntimeError(f"{self.name}: a tensor made in inference_mode cannot take part in a recorded operation")
+                raise RuntimeError(
+                    f"{self.name}: a tensor made in inference_mode cannot take part in a recorded operation"
+                )
         node = self._node(inputs, attrs, arrays, outputs, saved)
         for i, t in enumerate(outputs):
             if t.data.dtype.kind == "f":
@@ -90,7 +93,11 @@ class Op:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    return "an array of a layout or dtype that its kernel does not take" if "incompatible function arguments" in text else text
+    return (
+        "an array of a layout or dtype that its kernel does not take"
+        if "incompatible function arguments" in text
+        else text
+    )
 
 
 class Primitive(Op):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from . import dtypes
-from .autograd import backward, enable_grad, mode, run_hooks, watch
+from .autograd import backward, run_hooks, watch
 from .backend import CPU, device
+from .grad_mode import enable_grad, mode
 
 
 class Size(tuple):
@@ -118,9 +119,13 @@ class Tensor:
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Makes a leaf collect gradients in `.grad`, or stop to. Only floating tensors can."""
         if requires_grad and self.data.dtype.kind != "f":
-            raise RuntimeError(f"only floating tensors can require gradients, this one is {self.data.dtype} {self.shape}")
+            raise RuntimeError(
+                f"only floating tensors can require gradients, this one is {self.data.dtype} {self.shape}"
+            )
         if not requires_grad and self._edge is not None:
-            raise RuntimeError("you can only change requires_grad of leaf tensors; use detach() for a result of operations")
+            raise RuntimeError(
+                "you can only change requires_grad of leaf tensors; use detach() for a result of operations"
+            )
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -164,7 +169,9 @@ class Tensor:
         if self._hooks:
             g, shared = run_hooks(self._hooks, g), True
         if self.grad is None:
-            self.grad = g if create_graph else g.detach().clone() if shared or not g.data.flags.c_contiguous else g.detach()
+            self.grad = (
+                g if create_graph else g.detach().clone() if shared or not g.data.flags.c_contiguous else g.detach()
+            )
         else:
             self.grad = self.grad + g if create_graph else (self.grad.detach() + g.detach())
 
@@ -173,9 +180,13 @@ class Tensor:
     def _write(self, result: Tensor) -> Tensor:
         """Becomes `result` in place: same storage, new history. `result` was computed from an `_alias` of this tensor."""
         if result.shape != self.shape:
-            raise RuntimeError(f"in-place operation: its result has shape {result.shape}, which does not fit into {self.shape}")
+            raise RuntimeError(
+                f"in-place operation: its result has shape {result.shape}, which does not fit into {self.shape}"
+            )
         if not np.can_cast(result.dtype, self.dtype, "same_kind"):
-            raise RuntimeError(f"in-place operation: its result is {result.dtype}, which cannot be stored in {self.dtype}")
+            raise RuntimeError(
+                f"in-place operation: its result is {result.dtype}, which cannot be stored in {self.dtype}"
+            )
         recorded = mode.recording and (self._requires_grad or result._requires_grad)
         if recorded and self._edge is None and self._requires_grad:
             raise RuntimeError("a leaf tensor that requires grad is being modified in place; do it under no_grad()")
@@ -196,7 +207,9 @@ class Tensor:
         """This tensor is a view: its base becomes the base with the view's places replaced by `result`."""
         base, places = self._base, self._places()
         if base._edge is None and base._requires_grad:
-            raise RuntimeError("a view of a leaf tensor that requires grad is being modified in place; do it under no_grad()")
+            raise RuntimeError(
+                "a view of a leaf tensor that requires grad is being modified in place; do it under no_grad()"
+            )
         flat = base._alias().reshape(-1).index_put((places.reshape(-1),), result.reshape(-1))
         written = flat.reshape(base.shape)
         base._edge, base._requires_grad = written._edge, written._requires_grad
@@ -308,7 +321,9 @@ class Tensor:
     def __repr__(self):
         body = np.array2string(self.data, separator=", ", precision=4, threshold=1000, prefix=" " * 7)
         notes = []
-        if self.dtype.kind not in "b" and self.dtype not in (dtypes.get_default_dtype(), dtypes.int64) or not self.numel():
+        if (
+            self.dtype.kind not in "b" and self.dtype not in (dtypes.get_default_dtype(), dtypes.int64)
+        ) or not self.numel():
             notes.append(f"dtype={self.dtype}")
         if self._edge is not None:
             notes.append(f"grad_fn=<{self._edge[0]!r}>")

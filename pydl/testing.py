@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import autograd, backend, op
+from .grad_mode import enable_grad, no_grad
 from .tensor import Tensor
 
 
@@ -128,7 +129,7 @@ def _check_layouts_and_threads(case: Case, arrays, values) -> None:
         wide[..., 0] = a
         return wide[..., 0]
 
-    same(case.run([None if a is None else np.asfortranarray(a) for a in arrays])[1], "for column-major inputs")
+    same(case.run([None if a is None else a.copy(order="F") for a in arrays])[1], "for column-major inputs")
     same(case.run([None if a is None else strided(a) for a in arrays])[1], "for strided inputs")
     threads = backend.get_num_threads()
     try:
@@ -177,7 +178,7 @@ def _check_directional(case: Case, order: int) -> None:
     weights: dict[int, np.ndarray] = {}
 
     def derivative(shift: float, n: int) -> float:
-        at = [a + shift * directions[order - 1][i] if i in moved else a for i, a in enumerate(arrays)]
+        at = [np.asarray(a + shift * directions[order - 1][i]) if i in moved else a for i, a in enumerate(arrays)]
         tensors, results = case.run(at, requires_grad=True)
         value = None
         for j, r in enumerate(_floats(results)):
@@ -199,7 +200,9 @@ def _check_directional(case: Case, order: int) -> None:
     numeric = (derivative(step, order - 1) - derivative(-step, order - 1)) / (2 * step)
     analytic = derivative(0.0, order)
     scale = max(abs(numeric), abs(analytic), abs(derivative(0.0, order - 1)), 1e-3)
-    assert abs(numeric - analytic) <= 2e-5 * scale, f"{case}: derivative of order {order}: {analytic}, numerically {numeric}"
+    assert abs(numeric - analytic) <= 2e-5 * scale, (
+        f"{case}: derivative of order {order}: {analytic}, numerically {numeric}"
+    )
 
 
 # ---- what the checks switch
@@ -295,7 +298,7 @@ def gradcheck(function: Callable, inputs, *, eps: float = 1e-6, atol: float = 1e
 
 def _jacobian(function: Callable, x: np.ndarray, eps: float) -> np.ndarray:
     columns = []
-    with autograd.no_grad():
+    with no_grad():
         for i in np.ndindex(x.shape):
             value = x[i]
             x[i] = value + eps
@@ -320,7 +323,9 @@ def gradgradcheck(function: Callable, inputs, *, eps: float = 1e-6, atol: float 
         again = function(*arguments[:n])
         again = [r for r in (again if isinstance(again, tuple | list) else [again]) if r.dtype.kind == "f"]
         wanted = [t for t in arguments[:n] if isinstance(t, Tensor) and t.requires_grad]
-        with autograd.enable_grad():
-            return autograd.grad(again, wanted, list(arguments[n:]), create_graph=True, allow_unused=True, materialize_grads=True)
+        with enable_grad():
+            return autograd.grad(
+                again, wanted, list(arguments[n:]), create_graph=True, allow_unused=True, materialize_grads=True
+            )
 
     return gradcheck(gradient, (*inputs, *seeds), eps=eps, atol=atol, rtol=rtol)

@@ -9,8 +9,58 @@ import numpy as np
 
 from .. import dtypes
 from ..backend import empty, empty_like
-from ..op import Fused, Primitive, primitive
+from ..op import Fused, Primitive
 from ..tensor import Tensor, in_place, method
+
+# fmt: off
+__all__ = [
+    "abs",
+    "acos",
+    "acosh",
+    "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "clamp",
+    "cos",
+    "cosh",
+    "div",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "hypot",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "pow",
+    "reciprocal",
+    "remainder",
+    "round",
+    "rsqrt",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "sub",
+    "tan",
+    "tanh",
+    "trunc",
+]
+# fmt: on
 
 INF = math.inf
 
@@ -31,7 +81,7 @@ def _floating(x: Tensor, name: str) -> Tensor:
     return x if x.data.dtype.kind == "f" else x.to(dtypes.get_default_dtype())
 
 
-def _unary_op(name: str, *, x: Callable | None = None, y: Callable | None = None) -> Primitive:
+def unary_op(name: str, *, x: Callable | None = None, y: Callable | None = None) -> Primitive:
     """The primitive `name` with parameters a, b; its derivative is `x(x, a, b)` or `y(y, a, b)`, one of the two given."""
     slope = x or y
 
@@ -60,7 +110,7 @@ def _unary_op(name: str, *, x: Callable | None = None, y: Callable | None = None
 
 def _unary(name: str, formula: str, *, keeps_integers: Callable | None = None, **derivative) -> Callable:
     """A function and method `name(input)`, also in place. `keeps_integers`: numpy's function for integer tensors."""
-    op = _unary_op(name, **derivative)
+    op = unary_op(name, **derivative)
 
     def function(input: Tensor) -> Tensor:
         if keeps_integers is not None and isinstance(input, Tensor) and input.data.dtype.kind != "f":
@@ -123,7 +173,7 @@ trunc = _unary("trunc", "integer part of x", keeps_integers=np.copy, x=_zero)
 # ---- binary, with broadcasting
 
 
-def _broadcast(shape: tuple, other: tuple, name: str) -> tuple:
+def broadcast_shapes(shape: tuple, other: tuple, name: str) -> tuple:
     """PyTorch's (and numpy's) rule: axes match from the right, an axis of 1 stretches."""
     if shape == other or not other:
         return shape
@@ -138,19 +188,19 @@ def _broadcast(shape: tuple, other: tuple, name: str) -> tuple:
     return tuple(result)
 
 
-def _stretched(a: np.ndarray, shape: tuple) -> np.ndarray:
+def stretched(a: np.ndarray, shape: tuple) -> np.ndarray:
     return a if a.shape == shape else np.broadcast_to(a, shape)
 
 
-def _binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: Callable) -> Primitive:
+def binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: Callable) -> Primitive:
     """The primitive `name(a, b)`; `integers` is numpy's function for dtypes without a kernel."""
 
     def forward(k, a, b):
-        shape = _broadcast(a.shape, b.shape, name)
+        shape = broadcast_shapes(a.shape, b.shape, name)
         if a.dtype.char not in "fd":
             return np.asarray(integers(a, b))
         result = empty(shape, result_dtype or a.dtype)
-        getattr(k, name)(_stretched(a, shape), _stretched(b, shape), result)
+        getattr(k, name)(stretched(a, shape), stretched(b, shape), result)
         return result
 
     function = Primitive(forward, name=name, broadcast=True)
@@ -158,7 +208,7 @@ def _binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: 
     return function
 
 
-def _pair(a, b, name: str) -> tuple[Tensor, Tensor]:
+def pair(a, b, name: str) -> tuple[Tensor, Tensor]:
     """Both operands as tensors of their common dtype."""
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.data.dtype == b.data.dtype:
         return a, b
@@ -171,34 +221,34 @@ def _pair(a, b, name: str) -> tuple[Tensor, Tensor]:
     return as_tensor(a, dtype), as_tensor(b, dtype)
 
 
-_add = _binary_op("add", integers=np.add, a=lambda g: g, b=lambda g: g)
-_sub = _binary_op("sub", integers=np.subtract, a=lambda g: g, b=lambda g: -g)
-_mul = _binary_op("mul", integers=np.multiply, a=lambda g, b: g * b, b=lambda g, a: g * a)
-_div = _binary_op("div", integers=np.divide, a=lambda g, b: g / b, b=lambda g, a, b: -g * a / (b * b))
-_pow = _binary_op(
+_add = binary_op("add", integers=np.add, a=lambda g: g, b=lambda g: g)
+_sub = binary_op("sub", integers=np.subtract, a=lambda g: g, b=lambda g: -g)
+_mul = binary_op("mul", integers=np.multiply, a=lambda g, b: g * b, b=lambda g, a: g * a)
+_div = binary_op("div", integers=np.divide, a=lambda g, b: g / b, b=lambda g, a, b: -g * a / (b * b))
+_pow = binary_op(
     "pow",
     integers=np.power,
-    a=lambda g, a, b: g * where(b == 0.0, 0.0, b * _pow(a, b - 1.0)),
-    b=lambda g, a, b, y: g * where((a == 0.0) & (b >= 0.0), 0.0, y * log(a)),
+    a=lambda g, a, b: g * (b * _pow(a, b - 1.0)).masked_fill(b == 0.0, 0.0),
+    b=lambda g, a, b, y: g * (y * log(a)).masked_fill((a == 0.0) & (b >= 0.0), 0.0),
 )
-_maximum = _binary_op(
+_maximum = binary_op(
     "maximum",
     integers=np.maximum,
     a=lambda g, a, b: g * _first_share(a, b, a > b),
     b=lambda g, a, b: g * _first_share(a, b, b > a),
 )
-_minimum = _binary_op(
+_minimum = binary_op(
     "minimum",
     integers=np.minimum,
     a=lambda g, a, b: g * _first_share(a, b, a < b),
     b=lambda g, a, b: g * _first_share(a, b, b < a),
 )
-_atan2 = _binary_op(
+_atan2 = binary_op(
     "atan2", integers=np.arctan2, a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b)
 )
-_fmod = _binary_op("fmod", integers=np.fmod, a=lambda g: g, b=lambda g, a, b: -g * trunc(a / b))
-_remainder = _binary_op("remainder", integers=np.remainder, a=lambda g: g, b=lambda g, a, b: -g * floor(a / b))
-_hypot = _binary_op("hypot", integers=np.hypot, a=lambda g, a, y: g * a / y, b=lambda g, b, y: g * b / y)
+_fmod = binary_op("fmod", integers=np.fmod, a=lambda g: g, b=lambda g, a, b: -g * trunc(a / b))
+_remainder = binary_op("remainder", integers=np.remainder, a=lambda g: g, b=lambda g, a, b: -g * floor(a / b))
+_hypot = binary_op("hypot", integers=np.hypot, a=lambda g, a, y: g * a / y, b=lambda g, b, y: g * b / y)
 
 
 def _first_share(a, b, wins):
@@ -210,21 +260,21 @@ def _first_share(a, b, wins):
 @method
 def add(input, other, *, alpha=1) -> Tensor:
     """input + alpha · other, with broadcasting."""
-    return _add(*_pair(input, other if alpha == 1 else mul(other, alpha), "add"))
+    return _add(*pair(input, other if alpha == 1 else mul(other, alpha), "add"))
 
 
 @in_place
 @method
 def sub(input, other, *, alpha=1) -> Tensor:
     """input - alpha · other, with broadcasting."""
-    return _sub(*_pair(input, other if alpha == 1 else mul(other, alpha), "sub"))
+    return _sub(*pair(input, other if alpha == 1 else mul(other, alpha), "sub"))
 
 
 @in_place
 @method
 def mul(input, other) -> Tensor:
     """input · other, elementwise with broadcasting."""
-    return _mul(*_pair(input, other, "mul"))
+    return _mul(*pair(input, other, "mul"))
 
 
 @in_place
@@ -233,7 +283,7 @@ def div(input, other, *, rounding_mode: str | None = None) -> Tensor:
     """input / other with broadcasting; rounding_mode "floor" or "trunc" rounds the quotient. Integers divide to floats."""
     if rounding_mode not in (None, "floor", "trunc"):
         raise RuntimeError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
-    a, b = _pair(input, other, "div")
+    a, b = pair(input, other, "div")
     if a.data.dtype.kind != "f":
         if rounding_mode == "floor":
             return Tensor(a.data // b.data)
@@ -251,7 +301,7 @@ def floor_divide(input, other) -> Tensor:
     return div(input, other, rounding_mode="floor")
 
 
-_pow_scalar = _unary_op("pow_scalar", x=lambda x, a, b: _zero(x, a, b) if a == 0 else pow(x, a - 1.0) * a)
+_pow_scalar = unary_op("pow_scalar", x=lambda x, a, b: _zero(x, a, b) if a == 0 else pow(x, a - 1.0) * a)
 
 
 @in_place
@@ -265,12 +315,12 @@ def pow(input, exponent) -> Tensor:
             if exponent < 0:
                 raise RuntimeError("pow: integers to negative integer powers are not allowed")
             return Tensor(np.power(input.data, exponent))
-    return _pow(*_pair(input, exponent, "pow"))
+    return _pow(*pair(input, exponent, "pow"))
 
 
 def _binary(op: Primitive, name: str, formula: str) -> Callable:
     def function(input, other) -> Tensor:
-        return op(*_pair(input, other, name))
+        return op(*pair(input, other, name))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{formula}, elementwise with broadcasting."
@@ -285,83 +335,7 @@ atan2 = _binary(_atan2, "atan2", "angle of the point (other, input) in radians")
 hypot = _binary(_hypot, "hypot", "√(input² + other²)")
 
 
-# ---- comparisons and choice
-
-
-def _comparison(name: str, symbol: str, other_dtypes: Callable) -> Callable:
-    op = _binary_op(name, integers=other_dtypes, result_dtype=dtypes.bool)
-
-    def function(input, other) -> Tensor:
-        return op(*_pair(input, other, name))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"input {symbol} other as a bool tensor, elementwise with broadcasting."
-    return method(function)
-
-
-eq = _comparison("eq", "==", np.equal)
-ne = _comparison("ne", "!=", np.not_equal)
-lt = _comparison("lt", "<", np.less)
-le = _comparison("le", "<=", np.less_equal)
-gt = _comparison("gt", ">", np.greater)
-ge = _comparison("ge", ">=", np.greater_equal)
-
-
-def _logical(name: str, formula: str, function: np.ufunc) -> Callable:
-    def operation(input, *other) -> Tensor:
-        return Tensor(np.asarray(function(input.data, *(getattr(o, "data", o) for o in other))))
-
-    operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = f"{formula}, elementwise with broadcasting."
-    return method(operation)
-
-
-logical_not = _logical("logical_not", "not input", np.logical_not)
-logical_and = _logical("logical_and", "input and other", np.logical_and)
-logical_or = _logical("logical_or", "input or other", np.logical_or)
-logical_xor = _logical("logical_xor", "input xor other", np.logical_xor)
-bitwise_not = _logical("bitwise_not", "~input", np.bitwise_not)
-bitwise_and = _logical("bitwise_and", "input & other (integers, bools)", np.bitwise_and)
-bitwise_or = _logical("bitwise_or", "input | other (integers, bools)", np.bitwise_or)
-bitwise_xor = _logical("bitwise_xor", "input ^ other (integers, bools)", np.bitwise_xor)
-isnan = _logical("isnan", "whether input is NaN", np.isnan)
-isinf = _logical("isinf", "whether input is infinite", np.isinf)
-isfinite = _logical("isfinite", "whether input is neither NaN nor infinite", np.isfinite)
-
-
-@primitive(broadcast=True)
-def _where(k, condition, a, b):
-    shape = _broadcast(_broadcast(condition.shape, a.shape, "where"), b.shape, "where")
-    if a.dtype.char not in "fd":
-        return np.where(condition, a, b)
-    result = empty(shape, a.dtype)
-    k.where(_stretched(condition, shape), _stretched(a, shape), _stretched(b, shape), result)
-    return result
-
-
-_where.backward(
-    a=lambda g, condition: _where(condition, g, as_tensor(0.0, g.dtype)),
-    b=lambda g, condition: _where(condition, as_tensor(0.0, g.dtype), g),
-)
-
-
-def where(condition, input, other) -> Tensor:
-    """input where condition (bool) is true, else other; with broadcasting."""
-    if condition.data.dtype != dtypes.bool:
-        raise RuntimeError(f"where: condition must be a bool tensor, got {condition.dtype}")
-    return _where(condition, *_pair(input, other, "where"))
-
-
-@in_place
-@method
-def masked_fill(input, mask, value) -> Tensor:
-    """value (a number or 0-d tensor) where mask (bool, broadcasts to input) is true, else input."""
-    if mask.data.dtype != dtypes.bool:
-        raise RuntimeError(f"masked_fill: mask must be a bool tensor, got {mask.dtype}")
-    return _where(mask, as_tensor(value, input.dtype), input)
-
-
-_clamp = _unary_op("clamp", x=lambda x, a, b: ((x >= a) & (x <= b)).to(x.dtype))
+_clamp = unary_op("clamp", x=lambda x, a, b: ((x >= a) & (x <= b)).to(x.dtype))
 
 
 @in_place
@@ -379,8 +353,6 @@ def clamp(input, min=None, max=None) -> Tensor:
 for _name, _function in {
     "__neg__": neg, "__abs__": abs, "__add__": add, "__radd__": add, "__sub__": sub, "__mul__": mul, "__rmul__": mul,
     "__truediv__": div, "__floordiv__": floor_divide, "__mod__": remainder, "__pow__": pow,
-    "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
-    "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor, "__invert__": bitwise_not,
     "__rsub__": lambda self, other: sub(other, self), "__rtruediv__": lambda self, other: div(other, self),
     "__rpow__": lambda self, other: pow(as_tensor(other, dtypes.promote(self, other)), self),
     "__rfloordiv__": lambda self, other: floor_divide(other, self),

@@ -8,6 +8,12 @@ from ..backend import empty, empty_like
 from ..op import op
 from ..tensor import Tensor
 
+# fmt: off
+__all__ = [
+    "layer_norm",
+]
+# fmt: on
+
 
 @op
 def _layer_norm(x, weight, bias, *, eps):

@@ -7,6 +7,12 @@ import math
 from ..tensor import Tensor, method
 from .shape import normalize_dim, sum_to_size
 
+# fmt: off
+__all__ = [
+    "mean", "sum",
+]
+# fmt: on
+
 
 def _axes(dim, ndim: int, name: str) -> tuple[int, ...]:
     """The axes that `dim` (None, an int or several) names, sorted."""

@@ -11,7 +11,13 @@ from .. import backend, dtypes
 from ..backend import empty
 from ..op import Primitive, primitive
 from ..tensor import Tensor, in_place, method
-from .elementwise import where
+
+# fmt: off
+__all__ = [
+    "broadcast_to", "clone", "expand", "expand_as", "flatten", "movedim", "permute", "reshape", "reshape_as",
+    "squeeze", "sum_to_size", "t", "transpose", "type_as", "unflatten", "unsqueeze", "view", "view_as",
+]
+# fmt: on
 
 
 class _View(Primitive):
@@ -36,7 +42,9 @@ def normalize_dim(dim: int, ndim: int, name: str) -> int:
     """dim in [0, ndim), or IndexError; a 0-d tensor counts as having one axis."""
     n = max(ndim, 1)
     if not -n <= dim < n:
-        raise IndexError(f"{name}: dimension {dim} is out of range for a tensor with {ndim} axes (expected {-n} to {n - 1})")
+        raise IndexError(
+            f"{name}: dimension {dim} is out of range for a tensor with {ndim} axes (expected {-n} to {n - 1})"
+        )
     return dim % n
 
 
@@ -55,7 +63,11 @@ def _reshape(k, x, *, shape):
     if x.flags.c_contiguous or x.size == 0:
         return x.reshape(shape)
     try:
-        return np.reshape(x, shape, copy=False) if np.lib.NumpyVersion(np.__version__) >= "2.1.0" else _strided_view(x, shape)
+        return (
+            np.reshape(x, shape, copy=False)
+            if np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+            else _strided_view(x, shape)
+        )
     except ValueError:
         copied = backend.empty_like(x)
         np.copyto(copied, x)
@@ -126,9 +138,17 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
     """Axis dim becomes the axes `sizes` (one may be -1)."""
     dim = normalize_dim(dim, input.ndim, "unflatten")
-    return reshape(input, (*input.shape[:dim], *sizes, *input.shape[dim + 1 :])) if -1 not in sizes else reshape(
-        input,
-        (*input.shape[:dim], *(input.shape[dim] // -math.prod(sizes) if n == -1 else n for n in sizes), *input.shape[dim + 1 :]),
+    return (
+        reshape(input, (*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
+        if -1 not in sizes
+        else reshape(
+            input,
+            (
+                *input.shape[:dim],
+                *(input.shape[dim] // -math.prod(sizes) if n == -1 else n for n in sizes),
+                *input.shape[dim + 1 :],
+            ),
+        )
     )
 
 
@@ -189,7 +209,9 @@ def t(input: Tensor) -> Tensor:
 def movedim(input: Tensor, source, destination) -> Tensor:
     """Axes `source` moved to positions `destination`, the others in their order."""
     pairs = zip(*(x if isinstance(x, tuple | list) else (x,) for x in (destination, source)), strict=True)
-    placed = sorted((normalize_dim(d, input.ndim, "movedim"), normalize_dim(s, input.ndim, "movedim")) for d, s in pairs)
+    placed = sorted(
+        (normalize_dim(d, input.ndim, "movedim"), normalize_dim(s, input.ndim, "movedim")) for d, s in pairs
+    )
     order = [i for i in range(input.ndim) if i not in {s for _, s in placed}]
     for d, s in placed:
         order.insert(d, s)
@@ -349,7 +371,9 @@ def copy(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 @in_place
 def fill(input: Tensor, value) -> Tensor:
     """value everywhere."""
-    return where(Tensor(np.ones(input.shape, bool)), value if isinstance(value, Tensor) else float(value), input).to(input.dtype)
+    return where(Tensor(np.ones(input.shape, bool)), value if isinstance(value, Tensor) else float(value), input).to(
+        input.dtype
+    )
 
 
 @in_place
