@@ -9,6 +9,8 @@
 #define PYDL_HD __host__ __device__ __forceinline__
 namespace pydl {
 template <class V> using lane = V;
+template <class V> PYDL_HD V pick(bool condition, V a, V b) { return condition ? a : b; }
+template <class V> PYDL_HD V fill(V value) { return value; }
 }
 #else
 #include "simd_math.h"
@@ -41,10 +43,12 @@ X(floor) X(ceil) X(trunc) X(rint) X(fabs)
   PYDL_HD double v##f(double x, double y) { return std::f(x, y); }
 X(pow) X(atan2) X(fmod) X(hypot) X(copysign)
 #undef X
-
-/// condition ? a : b on scalars and on vectors; one of a, b may be a scalar beside a vector.
-template <class M, class A, class B> PYDL_HD auto pick(M condition, A a, B b) { return condition ? a : b; }
-template <class V> PYDL_HD V fill(lane<V> value) { return V{} + value; }
+/// exp(-c x^2), and the distribution function of the standard normal distribution
+#define X(T) \
+  PYDL_HD T vgauss(T x, T c) { return std::exp(-c * x * x); } \
+  PYDL_HD T vnormal_cdf(T x) { return T(0.5) * std::erfc(x * T(-0.70710678118654752440)); }
+X(float) X(double)
+#undef X
 
 // Pieces that several rules share.
 template <class V> PYDL_HD V vsign(V x) {
@@ -59,23 +63,16 @@ template <class V> PYDL_HD V vclamp(V x, lane<V> low, lane<V> high) {
 /// 1 / (1 + exp(-x)), with exp of negative numbers only: no overflow, and small values keep their relative accuracy.
 template <class V> PYDL_HD V vsigmoid(V x) {
   using T = lane<V>;
-  V e = vexp(-vfabs(x)), s = T(1) / (T(1) + e);
-  return pick(x < T(0), e * s, s);
+  V e = vexp(-vfabs(x));
+  return pick(x < T(0), e, fill<V>(1)) / (T(1) + e);
 }
 /// log(1 + exp(x))
 template <class V> PYDL_HD V vsoftplus(V x) {
   using T = lane<V>;
   return pick(x < T(0), fill<V>(0), x) + vlog1p(vexp(-vfabs(x)));
 }
-/// Distribution function and density of the standard normal distribution.
-template <class V> PYDL_HD V vnormal_cdf(V x) {
-  using T = lane<V>;
-  return T(0.5) * verfc(x * T(-0.70710678118654752440));
-}
-template <class V> PYDL_HD V vnormal_pdf(V x) {
-  using T = lane<V>;
-  return T(0.39894228040143267794) * vexp(T(-0.5) * x * x);
-}
+/// Density of the standard normal distribution.
+template <class V> PYDL_HD V vnormal_pdf(V x) { return lane<V>(0.39894228040143267794) * vgauss(x, lane<V>(0.5)); }
 /// x^a for the exponents of everyday use without a logarithm; the rest as pow().
 template <class V> PYDL_HD V vpow_scalar(V x, lane<V> a) {
   using T = lane<V>;
@@ -100,16 +97,15 @@ template <class V> PYDL_HD V vmish_slope(V x) {
   V e = vexp(pick(x > T(20), fill<V>(20), x)), w = e * (e + T(2)), r = T(1) / (w + T(2));
   return pick(x > T(20), fill<V>(1), w * r + x * T(4) * e * (T(1) + e) * r * r);
 }
-/// The argument of tanh in the approximate gelu (Hendrycks and Gimpel 2016): sqrt(2 / pi) (x + 0.044715 x^3)
-template <class V> PYDL_HD V vgelu_inner(V x) {
+/// The gate of the approximate gelu (Hendrycks and Gimpel 2016): (1 + tanh u) / 2 = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
+template <class V> PYDL_HD V vgelu_gate(V x) {
   using T = lane<V>;
-  return T(0.79788456080286535588) * (x + T(0.044715) * x * x * x);
+  return vsigmoid(T(1.59576912160573071176) * (x + T(0.044715) * x * x * x));
 }
 template <class V> PYDL_HD V vgelu_tanh_slope(V x) {
   using T = lane<V>;
-  V t = vtanh(vgelu_inner(x));
-  V inner_slope = T(0.79788456080286535588) * (T(1) + T(3 * 0.044715) * x * x);
-  return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * inner_slope;
+  V s = vgelu_gate(x);
+  return s + x * s * (T(1) - s) * (T(1.59576912160573071176) * (T(1) + T(3 * 0.044715) * x * x));
 }
 template <class V> PYDL_HD V vsilu_slope(V x) {
   using T = lane<V>;
@@ -172,8 +168,8 @@ RULE(ceil, x, true, vceil(x), fill<V>(0))
 RULE(round, x, true, vrint(x), fill<V>(0))  // half to even
 RULE(trunc, x, true, vtrunc(x), fill<V>(0))
 // error function
-RULE(erf, x, false, verf(x), T(TWO_OVER_SQRT_PI) * vexp(-x * x))
-RULE(erfc, x, false, verfc(x), T(-TWO_OVER_SQRT_PI) * vexp(-x * x))
+RULE(erf, x, false, verf(x), T(TWO_OVER_SQRT_PI) * vgauss(x, T(1)))
+RULE(erfc, x, false, verfc(x), T(-TWO_OVER_SQRT_PI) * vgauss(x, T(1)))
 // activations, piecewise linear
 RULE(relu, y, true, pick(x <= T(0), fill<V>(0), x), pick(y <= T(0), fill<V>(0), fill<V>(1)))
 RULE(relu6, x, true, vclamp(x, T(0), T(6)), pick(x > T(0), pick(x < T(6), fill<V>(1), fill<V>(0)), fill<V>(0)))
@@ -195,7 +191,7 @@ RULE(celu, x, false, pick(x > T(0), x, a * vexpm1(x / a)), pick(x > T(0), fill<V
 RULE(silu, x, false, x * vsigmoid(x), vsilu_slope(x))
 RULE(mish, x, false, pick(x > T(20), x, x * vmish_gate(x)), vmish_slope(x))
 RULE(gelu, x, false, x * vnormal_cdf(x), vnormal_cdf(x) + x * vnormal_pdf(x))
-RULE(gelu_tanh, x, false, T(0.5) * x * (T(1) + vtanh(vgelu_inner(x))), vgelu_tanh_slope(x))
+RULE(gelu_tanh, x, false, x * vgelu_gate(x), vgelu_tanh_slope(x))
 #undef RULE
 #undef PARAMETERS
 
