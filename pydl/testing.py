@@ -30,6 +30,7 @@ class Case:
     oracle: Callable | None = None
     orders: int = 2
     exact: bool = False
+    peer: bool = True  # False: PyTorch has no such function, or means something else by it
     seed: int = 0
     attrs: dict = field(default_factory=dict)
 
