@@ -26,4 +26,8 @@ KERNEL(copy, Strided x, Out y)
 KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)
 KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Out gweight, Out gbias)
 
+// ceiling: what the machine can do at most (bench)
+KERNEL(fma_ceiling, Out rate)
+KERNEL(stream, In x, Out y)
+
 #undef KERNEL
