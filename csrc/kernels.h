@@ -22,6 +22,22 @@ BINARY(X) COMPARE(X)
 KERNEL(where, Strided condition, Strided a, Strided b, Out y)
 KERNEL(copy, Strided x, Out y)
 
+// reduce: x (outer, n, inner) over n, y (outer, inner). sum: divided by `divisor`, so that the mean is one call. The extremes' first
+// position wins, NaN wins over numbers. var: divided by n - correction.
+KERNEL(sum, In x, Out y, double divisor)
+KERNEL(prod, In x, Out y)
+KERNEL(max, In x, Out y)
+KERNEL(min, In x, Out y)
+KERNEL(argmax, In x, Out index)
+KERNEL(argmin, In x, Out index)
+KERNEL(max_with_index, In x, Out y, Out index)
+KERNEL(min_with_index, In x, Out y, Out index)
+KERNEL(scatter_index, In gy, In index, Out gx)
+KERNEL(logsumexp, In x, Out y)
+KERNEL(logsumexp_backward, In x, In y, In gy, Out gx)
+KERNEL(var, In x, Out y, Out mean, double correction)
+KERNEL(var_backward, In x, In mean, In gy, Out gx, double correction)
+
 // norm
 KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)
 KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Out gweight, Out gbias)

@@ -4,31 +4,6 @@
 namespace pydl {
 namespace {
 
-/// y = f(x...) on whole vectors. The last, partial vector is padded and goes through the same instructions: the value of
-/// an element does not depend on where it lies.
-template <class T, int N, class F> PYDL_INLINE void map(const void* const* in, void* out, int64_t n, F f) {
-  constexpr int L = LANES<T>;
-  const T* x[N];
-  for (int i = 0; i < N; ++i) x[i] = static_cast<const T*>(in[i]);
-  T* y = static_cast<T*>(out);
-  T padded[N + 1][L];
-  int rest = int(n % L);
-  int64_t whole = n - rest;
-  for (bool last = rest == 0;; last = true) {
-    for (int64_t k = 0; k < whole; k += L) {
-      if constexpr (N == 1) store(y + k, vec<T>(f(load(x[0] + k))));
-      else store(y + k, vec<T>(f(load(x[0] + k), load(x[1] + k))));
-    }
-    if (last) break;
-    for (int i = 0; i < N; ++i) {
-      store(padded[i], load_n(x[i] + whole, rest));
-      x[i] = padded[i];
-    }
-    y = padded[N], whole = L;
-  }
-  if (rest) store_n(static_cast<T*>(out) + (n - rest), load(padded[N]), rest);
-}
-
 template <class R, class T> void forward(const void* const* in, void* out, int64_t n, double a_, double b_) {
   T a = T(a_), b = T(b_);
   map<T, 1>(in, out, n, [=](auto x) { return R::value(x, a, b); });

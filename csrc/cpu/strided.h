@@ -3,6 +3,7 @@
 // handed over as they are, others (broadcast, transposed, sliced) are gathered into a block of L1 size first. A kernel
 // is then one small loop per rule and type, and what an element becomes cannot depend on the layout.
 #include "array.h"
+#include "simd.h"
 
 namespace pydl {
 
@@ -13,5 +14,31 @@ constexpr int MAX_INPUTS = 3;
 
 /// Runs over all of y. Every input has y's shape (stride 0 on broadcast axes). Without a `run` it copies inputs[0].
 void walk(const Strided* const* inputs, int count, const Out& y, Run run, double a = 0, double b = 0);
+
+/// A Run: out = f(in...) on whole vectors. The last, partial vector is padded and goes through the same instructions: the value of
+/// an element does not depend on where it lies.
+template <class T, int N, class F> PYDL_INLINE void map(const void* const* in, void* out, int64_t n, F f) {
+  constexpr int L = LANES<T>;
+  const T* x[N];
+  for (int i = 0; i < N; ++i) x[i] = static_cast<const T*>(in[i]);
+  T* y = static_cast<T*>(out);
+  T padded[N + 1][L];
+  int rest = int(n % L);
+  int64_t whole = n - rest;
+  for (bool last = rest == 0;; last = true) {
+    for (int64_t k = 0; k < whole; k += L) {
+      if constexpr (N == 1) store(y + k, vec<T>(f(load(x[0] + k))));
+      else if constexpr (N == 2) store(y + k, vec<T>(f(load(x[0] + k), load(x[1] + k))));
+      else store(y + k, vec<T>(f(load(x[0] + k), load(x[1] + k), load(x[2] + k))));
+    }
+    if (last) break;
+    for (int i = 0; i < N; ++i) {
+      store(padded[i], load_n(x[i] + whole, rest));
+      x[i] = padded[i];
+    }
+    y = padded[N], whole = L;
+  }
+  if (rest) store_n(static_cast<T*>(out) + (n - rest), load(padded[N]), rest);
+}
 
 }  // namespace pydl
