@@ -37,6 +37,8 @@ KERNEL(logsumexp, In x, Out y)
 KERNEL(logsumexp_backward, In x, In y, In gy, Out gx)
 KERNEL(var, In x, Out y, Out mean, double correction)
 KERNEL(var_backward, In x, In mean, In gy, Out gx, double correction)
+// matmul: y[..., m, n] = activation(a[..., m, k] b[..., k, n] + bias[n]); activation: 0 none, 1 relu, 2 gelu, 3 tanh, 4 sigmoid
+KERNEL(matmul, Strided a, Strided b, In bias, Out y, int64_t activation)
 
 // norm
 KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)
