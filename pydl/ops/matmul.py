@@ -65,8 +65,8 @@ def _check_axes(name: str, **tensors: tuple[Tensor, int]) -> None:
 
 @method
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Product of matrices (..., n, k) and (..., k, m), leading axes broadcast; a vector is a row on the left, a column on
-    the right, and its axis is missing from the result. float32 and float64; integers by numpy."""
+    """Product of matrices (..., n, k) and (..., k, m), leading axes broadcast; a vector is a row on the left, a column
+    on the right, and its axis is missing from the result. float32 and float64; integers by numpy."""
     a, b = pair(input, other, "matmul")
     if not a.ndim or not b.ndim:
         raise RuntimeError(f"matmul: both arguments need at least one axis, got shapes {a.shape} and {b.shape}")
