@@ -37,6 +37,9 @@ def _describe(arrays) -> str:
 class Op:
     """Runs a forward and puts the result on the tape. Subclasses say how it is differentiated."""
 
+    kernel: Callable | None  # kernel(k, *arrays, **attrs) -> array or tuple of arrays, with `saves`: (that, saved arrays)
+    saves = False
+
     def __init__(self, meaning: Callable, name: str | None = None):
         parameters = inspect.signature(meaning).parameters.values()
         self.name = name or meaning.__name__.strip("_")
@@ -53,22 +56,25 @@ class Op:
 
     def __call__(self, *inputs, **attrs):
         arrays = [None if t is None else t.data for t in inputs]
+        saved = ()
         try:
-            results, saved = self._run(backend.kernels(arrays[0]), arrays, attrs)
+            results = self.kernel(backend.kernels(arrays[0]), *arrays, **attrs)
+            if self.saves:
+                results, saved = results
         except (TypeError, ValueError, IndexError) as error:  # the kernel's reason, and what it was given
             raise type(error)(f"{self.name}: {_reason(error)}; got {_describe(arrays)}") from error
         many = type(results) is tuple
-        outputs = tuple(map(Tensor, results)) if many else (Tensor(results),)
-        if mode.anomaly:
-            check_forward(self.name, inputs, outputs)
+        outputs = tuple(map(Tensor, results)) if many else Tensor(results)
         if mode.recording:
             for t in inputs:
                 if t is not None and t._requires_grad:
-                    self._record(inputs, attrs, arrays, outputs, saved)
+                    self._record(inputs, attrs, arrays, outputs if many else (outputs,), saved)
                     break
-        return outputs if many else outputs[0]
+        return outputs
 
     def _record(self, inputs, attrs, arrays, outputs, saved) -> None:
+        if mode.anomaly:
+            check_forward(self.name, inputs, outputs)
         for t in inputs:
             if t is not None and t._versions is None:
                 raise RuntimeError(
@@ -78,10 +84,6 @@ class Op:
         for i, t in enumerate(outputs):
             if t.data.dtype.kind == "f":
                 t._edge, t._requires_grad = (node, i), True
-
-    def _run(self, k, arrays, attrs):
-        """(result array or tuple of arrays, saved)"""
-        raise NotImplementedError
 
     def _node(self, inputs, attrs, arrays, outputs, saved) -> Node:
         raise NotImplementedError
@@ -122,9 +124,6 @@ class Primitive(Op):
             self.formulas[i] = (formula, names)
             self._reads[i] = frozenset(self.inputs.index(n) for n in names if n in self.inputs)
             self._reads_y[i] = "y" in names
-
-    def _run(self, k, arrays, attrs):
-        return self.kernel(k, *arrays, **attrs), ()
 
     def _node(self, inputs, attrs, arrays, outputs, saved):
         edges = edges_of(inputs)
@@ -177,10 +176,12 @@ class Primitive(Op):
 class Fused(Op):
     """A meaning in tensor ops (the definition, the oracle, every derivative above the first) plus optional kernels."""
 
+    saves = True
+
     def __init__(self, reference: Callable, name: str | None = None):
         super().__init__(reference, name)
         self.reference = reference
-        self.kernel: Callable | None = None
+        self.kernel = None
         self.gradient: _Gradient | None = None
 
     def forward(self, kernel: Callable) -> Callable:
@@ -197,9 +198,6 @@ class Fused(Op):
         if self.kernel is None:
             return self.reference(*inputs, **attrs)
         return super().__call__(*inputs, **attrs)
-
-    def _run(self, k, arrays, attrs):
-        return self.kernel(k, *arrays, **attrs)
 
     def _node(self, inputs, attrs, arrays, outputs, saved):
         return Node(

@@ -196,11 +196,14 @@ def binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: C
     """The primitive `name(a, b)`; `integers` is numpy's function for dtypes without a kernel."""
 
     def forward(k, a, b):
-        shape = broadcast_shapes(a.shape, b.shape, name)
+        shape = a.shape
+        if shape != b.shape:
+            shape = broadcast_shapes(shape, b.shape, name)
+            a, b = stretched(a, shape), stretched(b, shape)
         if a.dtype.char not in "fd":
             return np.asarray(integers(a, b))
         result = empty(shape, result_dtype or a.dtype)
-        getattr(k, name)(stretched(a, shape), stretched(b, shape), result)
+        getattr(k, name)(a, b, result)
         return result
 
     function = Primitive(forward, name=name, broadcast=True)
