@@ -26,7 +26,7 @@ def probability(event: Tensor, given: Tensor | None = None) -> float:
     for name, t in (("event", event), ("given", given)):
         if t is not None and (t.dtype.kind != "b" or t.shape != event.shape or t.ndim != 1):
             raise ValueError(
-                f"probability: {name} must be a bool tensor of shape (n,), got {t.dtype} {t.shape} (event {event.shape})"
+                f"probability: {name} must be a bool tensor of shape (n,), got {t.dtype} {t.shape}, event {event.shape}"
             )
     seen = event.data if given is None else event.data[given.data]
     if not seen.size:
@@ -35,7 +35,7 @@ def probability(event: Tensor, given: Tensor | None = None) -> float:
 
 
 def zero_one_loss(prediction: Tensor, target: Tensor, reduction: str = "sum"):
-    """Σ_i [prediction_i ≠ target_i]: errors counted ("sum"), as a rate ("mean"), or one by one ("none"); equal shapes."""
+    """Σ_i [prediction_i ≠ target_i]: errors counted ("sum"), as a rate ("mean"), or each ("none"); equal shapes."""
     if prediction.shape != target.shape:
         raise ValueError(f"zero_one_loss: prediction {prediction.shape} and target {target.shape} differ in shape")
     wrong = prediction.data != target.data
@@ -108,8 +108,8 @@ def ridge_bias(X: Tensor, theta: Tensor, penalty: float) -> Tensor:
 
 def prediction_variance(x: Tensor, covariance: Tensor) -> Tensor:
     """Var(xᵀθ̂) = xᵀ·Cov(θ̂)·x for each row of x (..., d), covariance (d, d)."""
-    d = covariance.shape[-1]
-    if covariance.shape != (d, d) or x.shape[-1:] != (d,):
+    d = x.shape[-1:]
+    if not d or covariance.shape != d + d:
         raise ValueError(
             f"prediction_variance: x {x.shape} and covariance {covariance.shape}; expected (..., d), (d, d)"
         )
@@ -128,12 +128,12 @@ class BiasVariance(NamedTuple):
 def bias_variance(predictions: Tensor, targets: Tensor) -> BiasVariance:
     """Splits E[(Y - f_D(x))²] into Var_D(f_D(x)) + Bias² + Var(Y | x), bias = E[f_D(x) - Y], separately for each x.
 
-    predictions (D, ...): row i by the model trained on the i-th of D drawn training sets; targets (T, ...): T fresh draws
-    of Y at the same inputs, independent of the training sets. All D·T pairs are averaged, so the parts add up exactly.
+    predictions (D, ...): row i by the model trained on the i-th of D drawn training sets; targets (T, ...): T fresh
+    draws of Y at the same inputs, independent of the training sets. All D·T pairs are averaged, so the parts add up.
     """
     if predictions.shape[1:] != targets.shape[1:] or not predictions.ndim or not predictions.numel() * targets.numel():
         raise ValueError(
-            f"bias_variance: predictions {predictions.shape} and targets {targets.shape}; expected (D, ...) and (T, ...)"
+            f"bias_variance: predictions {predictions.shape}, targets {targets.shape}; expected (D, ...), (T, ...)"
         )
     f, y = predictions.numpy(), targets.numpy()
     bias, variance, noise = f.mean(0) - y.mean(0), f.var(0), y.var(0)
