@@ -13,7 +13,7 @@ template <class V> PYDL_HD V pick(bool condition, V a, V b) { return condition ?
 template <class V> PYDL_HD V fill(V value) { return value; }
 }
 #else
-#include "simd_math.h"
+#include "simd_trig.h"
 #define PYDL_HD PYDL_INLINE
 #endif
 
@@ -43,12 +43,24 @@ X(floor) X(ceil) X(trunc) X(rint) X(fabs)
   PYDL_HD double v##f(double x, double y) { return std::f(x, y); }
 X(pow) X(atan2) X(fmod) X(hypot) X(copysign)
 #undef X
-/// exp(-c x^2), and the distribution function of the standard normal distribution
+/// exp(x) for x <= 0, exp(x) - 1 for x <= 0, log(1 + x) for 0 <= x <= 1, exp(-c x^2)
 #define X(T) \
-  PYDL_HD T vgauss(T x, T c) { return std::exp(-c * x * x); } \
-  PYDL_HD T vnormal_cdf(T x) { return T(0.5) * std::erfc(x * T(-0.70710678118654752440)); }
+  PYDL_HD T vexp_negative(T x) { return std::exp(x); } \
+  PYDL_HD T vexpm1_negative(T x) { return std::expm1(x); } \
+  PYDL_HD T log1p_unit(T x) { return std::log1p(x); } \
+  PYDL_HD T vgauss(T x, T c) { return std::exp(-c * x * x); }
 X(float) X(double)
 #undef X
+#ifdef __CUDACC__
+template <class T> struct Normal {
+  T a, tail, density;
+  PYDL_HD explicit Normal(T x)
+      : a(std::fabs(x)), tail(T(0.5) * std::erfc(a * T(0.70710678118654752440))),
+        density(T(0.39894228040143267794) * std::exp(T(-0.5) * a * a)) {
+    if (a > T(40)) a = 40;  // infinity times zero
+  }
+};
+#endif
 
 // Pieces that several rules share.
 template <class V> PYDL_HD V vsign(V x) {
@@ -63,16 +75,26 @@ template <class V> PYDL_HD V vclamp(V x, lane<V> low, lane<V> high) {
 /// 1 / (1 + exp(-x)), with exp of negative numbers only: no overflow, and small values keep their relative accuracy.
 template <class V> PYDL_HD V vsigmoid(V x) {
   using T = lane<V>;
-  V e = vexp(-vfabs(x));
+  V e = vexp_negative(-vfabs(x));
   return pick(x < T(0), e, fill<V>(1)) / (T(1) + e);
 }
 /// log(1 + exp(x))
 template <class V> PYDL_HD V vsoftplus(V x) {
   using T = lane<V>;
-  return pick(x < T(0), fill<V>(0), x) + vlog1p(vexp(-vfabs(x)));
+  return pick(x < T(0), fill<V>(0), x) + log1p_unit(vexp_negative(-vfabs(x)));
 }
-/// Density of the standard normal distribution.
-template <class V> PYDL_HD V vnormal_pdf(V x) { return lane<V>(0.39894228040143267794) * vgauss(x, lane<V>(0.5)); }
+/// x P(X < x) for a standard normal X, and its slope: for x < 0 without the cancellation of 1 - Q.
+template <class V> PYDL_HD V vgelu(V x) {
+  using T = lane<V>;
+  Normal<V> n(x);
+  return pick(x > T(0), x, fill<V>(0)) - n.a * n.tail;
+}
+template <class V> PYDL_HD V vgelu_slope(V x) {
+  using T = lane<V>;
+  Normal<V> n(x);
+  V slope = n.tail - n.a * n.density;  // of gelu at -|x|
+  return pick(x > T(0), T(1) - slope, slope);
+}
 /// x^a for the exponents of everyday use without a logarithm; the rest as pow().
 template <class V> PYDL_HD V vpow_scalar(V x, lane<V> a) {
   using T = lane<V>;
@@ -183,14 +205,14 @@ RULE(softsign, x, false, x / (T(1) + vfabs(x)), T(1) / ((T(1) + vfabs(x)) * (T(1
 RULE(sigmoid, y, false, vsigmoid(x), y * (T(1) - y))
 RULE(tanh, y, false, vtanh(x), T(1) - y * y)
 RULE(log_sigmoid, x, false, -vsoftplus(-x), vsigmoid(-x))
-RULE(softplus, x, false, pick(x * a > b, x, vsoftplus(x * a) / a), pick(x * a > b, fill<V>(1), vsigmoid(x * a)))
-RULE(elu, x, false, pick(x > T(0), x, a * vexpm1(x)), pick(x > T(0), fill<V>(1), a * vexp(x)))
+RULE(softplus, x, false, pick(x * a > b, x, vsoftplus(x * a) * (T(1) / a)), pick(x * a > b, fill<V>(1), vsigmoid(x * a)))
+RULE(elu, x, false, pick(x > T(0), x, a * vexpm1_negative(x)), pick(x > T(0), fill<V>(1), a * vexp_negative(x)))
 RULE(selu, x, false, T(SELU_SCALE) * pick(x > T(0), x, T(SELU_ALPHA) * vexpm1(x)),
      pick(x > T(0), fill<V>(SELU_SCALE), T(SELU_SCALE * SELU_ALPHA) * vexp(x)))
 RULE(celu, x, false, pick(x > T(0), x, a * vexpm1(x / a)), pick(x > T(0), fill<V>(1), vexp(x / a)))
 RULE(silu, x, false, x * vsigmoid(x), vsilu_slope(x))
 RULE(mish, x, false, pick(x > T(20), x, x * vmish_gate(x)), vmish_slope(x))
-RULE(gelu, x, false, x * vnormal_cdf(x), vnormal_cdf(x) + x * vnormal_pdf(x))
+RULE(gelu, x, false, vgelu(x), vgelu_slope(x))
 RULE(gelu_tanh, x, false, x * vgelu_gate(x), vgelu_tanh_slope(x))
 #undef RULE
 #undef PARAMETERS

@@ -1,5 +1,5 @@
 #pragma once
-// Elementary functions on vec<T>: exp, log and their relatives within 2 ulp, tanh and the error functions within 4, infinities,
+// Elementary functions on vec<T>: exp, log and their relatives within 2 ulp, tanh and erf within 4, erfc within 6, infinities,
 // NaN, -0 and denormal results included (tests/test_simd.py). Polynomials are minimax fits (Remez exchange, 50 digits).
 #include <cmath>
 #include <limits>
@@ -48,10 +48,10 @@ template <class V, class F> PYDL_INLINE V each(V x, V y, F f) {
   return x;
 }
 #define X(f) template <class V> PYDL_INLINE V v##f(V x) { return each(x, [](lane<V> t) { return std::f(t); }); }
-X(log10) X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh) X(atanh)
+X(log10) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh) X(atanh)
 #undef X
 #define X(f) template <class V> PYDL_INLINE V v##f(V x, V y) { return each(x, y, [](lane<V> s, lane<V> t) { return std::f(s, t); }); }
-X(pow) X(atan2) X(fmod) X(hypot)
+X(atan2) X(fmod) X(hypot)
 #undef X
 
 // Bits
@@ -73,27 +73,17 @@ template <class V, int N> PYDL_INLINE V polynomial(V x, const lane<V> (&c)[N]) {
   PYDL_UNROLL for (int i = N - 2; i >= 0; --i) y = y * x + c[i];
   return y;
 }
-template <class V> PYDL_INLINE V vsqrt(V x) {
-  lane<V> t[sizeof(V) / sizeof(lane<V>)];  // a loop over an array becomes one instruction, a loop over lanes does not
-  memcpy(t, &x, sizeof x);
-  for (auto& e : t) e = std::sqrt(e);
-  memcpy(&x, t, sizeof x);
-  return x;
-}
-
-// Rounding: adding 2^MANTISSA pushes the fraction out of the significand. Larger numbers are whole already.
-
-template <class V> PYDL_INLINE V round_positive(V a) {
-  constexpr lane<V> big = lane<V>(Int<V>(1) << Format<lane<V>>::MANTISSA);
-  return pick(a < big, (a + big) - big, a);
-}
-template <class V> PYDL_INLINE V vrint(V x) { return vcopysign(round_positive(vfabs(x)), x); }
-template <class V> PYDL_INLINE V vfloor(V x) { V r = vrint(x); return pick(r > x, r - lane<V>(1), r); }
-template <class V> PYDL_INLINE V vceil(V x) { V r = vrint(x); return pick(r < x, r + lane<V>(1), r); }
-template <class V> PYDL_INLINE V vtrunc(V x) {
-  V a = vfabs(x), r = round_positive(a);
-  return vcopysign(pick(r > a, r - lane<V>(1), r), x);
-}
+// A loop over an array becomes one instruction, a loop over the lanes of a vector does not.
+#define X(f) \
+  template <class V> PYDL_INLINE V v##f(V x) { \
+    lane<V> t[sizeof(V) / sizeof(lane<V>)]; \
+    memcpy(t, &x, sizeof x); \
+    for (auto& e : t) e = std::f(e); \
+    memcpy(&x, t, sizeof x); \
+    return x; \
+  }
+X(sqrt) X(floor) X(ceil) X(trunc) X(rint)
+#undef X
 
 // Exponentials: x = n ln 2 + r with |r| <= ln 2 / 2, exp(x) = 2^n (1 + expm1(r)).
 
@@ -129,18 +119,30 @@ template <class V> PYDL_INLINE V minus_ln2(V x, V n) {
 }
 constexpr double LOG2_E = 1.44269504088896340736, LN_2 = 0.69314718055994530942;
 
-/// 2^n times (1 + q), in two steps: the result may be denormal or infinite where 2^n alone is out of range.
-template <class V> PYDL_INLINE V scale(V q, Bits<V> n) {
-  Bits<V> half = n >> 1;
-  return (lane<V>(1) + q) * power_of_two<V>(half) * power_of_two<V>(n - half);
+/// 2^n times (1 + q), n = `n.value`; the result may be denormal or infinite where 2^n alone is out of range.
+template <class V> PYDL_INLINE V scale(V q, const Whole<V>& n) {
+  V y = lane<V>(1) + q;
+#if defined(__AVX512F__)  // one instruction for eight: a third of exp
+  constexpr int ROUND_AS_USUAL = 4;
+  if constexpr (IS_FLOAT<V>) return __builtin_ia32_scalefps512_mask(y, n.value, y, -1, ROUND_AS_USUAL);
+  else return __builtin_ia32_scalefpd512_mask(y, n.value, y, -1, ROUND_AS_USUAL);
+#else
+  Bits<V> half = n.integer >> 1;
+  return y * power_of_two<V>(half) * power_of_two<V>(n.integer - half);
+#endif
+}
+template <class V> PYDL_INLINE V exp_in_range(V x) {
+  Whole<V> n(x * lane<V>(LOG2_E));
+  return scale(expm1_reduced(minus_ln2(x, n.value)), n);
+}
+/// exp(x) for x <= 0
+template <class V> PYDL_INLINE V vexp_negative(V x) {
+  constexpr lane<V> low = IS_FLOAT<V> ? -104 : -746;
+  return exp_in_range(pick(x < low, low, x));
 }
 template <class V> PYDL_INLINE V vexp(V x) {
-  using T = lane<V>;
-  constexpr T low = IS_FLOAT<V> ? T(-104) : T(-746), high = IS_FLOAT<V> ? T(89) : T(710);
-  V t = pick(x < low, low, x);
-  t = pick(t > high, high, t);
-  Whole<V> n(t * T(LOG2_E));
-  return scale(expm1_reduced(minus_ln2(t, n.value)), n.integer);
+  constexpr lane<V> high = IS_FLOAT<V> ? 89 : 710;
+  return vexp_negative(pick(x > high, high, x));
 }
 template <class V> PYDL_INLINE V vexp2(V x) {
   using T = lane<V>;
@@ -148,7 +150,16 @@ template <class V> PYDL_INLINE V vexp2(V x) {
   V t = pick(x < low, low, x);
   t = pick(t > high, high, t);
   Whole<V> n(t);
-  return scale(expm1_reduced((t - n.value) * T(LN_2)), n.integer);
+  return scale(expm1_reduced((t - n.value) * T(LN_2)), n);
+}
+/// exp(x) - 1 for x <= 0 (-0 gives +0)
+template <class V> PYDL_INLINE V vexpm1_negative(V x) {
+  using T = lane<V>;
+  constexpr T low = IS_FLOAT<V> ? T(-30) : T(-60);
+  V t = pick(x < low, low, x);
+  Whole<V> n(t * T(LOG2_E));
+  V s = power_of_two<V>(n.integer);
+  return s * expm1_reduced(minus_ln2(t, n.value)) + (s - T(1));
 }
 template <class V> PYDL_INLINE V vexpm1(V x) {
   using T = lane<V>;
@@ -165,7 +176,8 @@ template <class V> PYDL_INLINE V vexpm1(V x) {
 
 // Logarithms: x = 2^e m with sqrt(1/2) <= m < sqrt(2); log m is a series in s = f / (2 + f), f = m - 1.
 
-template <class V> struct Logarithm {
+/// `Precision` is the type that the result will be rounded to.
+template <class V, class Precision = lane<V>> struct Logarithm {
   V exponent, of_mantissa;  // e, log m
   /// x positive, normal and finite (anything else gives rubbish, not a trap)
   PYDL_INLINE explicit Logarithm(V x) {
@@ -178,8 +190,8 @@ template <class V> struct Logarithm {
     V f = (V)((Bits<V>)x - (e << F::MANTISSA)) - T(1);
     V s = f / (f + T(2)), z = s * s, half_square = T(0.5) * f * f;
     V series;
-    if constexpr (IS_FLOAT<V>) {
-      constexpr float c[] = {0.6666666583f, 0.4000030302f, 0.2853899794f, 0.2355462816f};
+    if constexpr (sizeof(Precision) == 4) {
+      constexpr T c[] = {T(0.6666666583), T(0.4000030302), T(0.2853899794), T(0.2355462816)};
       series = z * polynomial(z, c);
     } else {
       constexpr double c[] = {0.666666666666666645, 0.400000000000036986, 0.285714285697473633, 0.222222225630206135,
@@ -211,43 +223,48 @@ template <class V> PYDL_INLINE V vlog(V x) {
   else return log_base(x, T(1), T(0x1.62e42feep-1), T(0x1.a39ef35793c76p-33));
 }
 template <class V> PYDL_INLINE V vlog2(V x) { return log_base(x, lane<V>(LOG2_E), lane<V>(1), lane<V>(0)); }
-/// log(1 + x) = log(u) + (x - (u - 1)) / u for u = 1 + x rounded
-template <class V> PYDL_INLINE V vlog1p(V x) {
+/// log(1 + x) for 0 <= x <= 1: log(u) + (x - (u - 1)) / u for u = 1 + x rounded. The second term is of the size of a rounding
+/// error, or u is nearly 1: 1 / u = 2 - u or a little more is near enough.
+template <class V> PYDL_INLINE V log1p_unit(V x) {
   using T = lane<V>;
-  V u = T(1) + x;
-  Logarithm<V> l(u);
   constexpr T high = IS_FLOAT<V> ? T(0x1.62ep-1) : T(0x1.62e42feep-1);
   constexpr T low = IS_FLOAT<V> ? T(0x1.0bfbe8e7bcd5ep-15) : T(0x1.a39ef35793c76p-33);
+  V u = T(1) + x, rest = (x - (u - T(1))) * (T(1.5) - T(0.5) * u);
+  Logarithm<V> l(u);
+  return l.exponent * high + (l.of_mantissa + (l.exponent * low + rest));
+}
+template <class V> PYDL_INLINE V vlog1p(V x) {
+  using T = lane<V>;
+  constexpr T high = IS_FLOAT<V> ? T(0x1.62ep-1) : T(0x1.62e42feep-1);
+  constexpr T low = IS_FLOAT<V> ? T(0x1.0bfbe8e7bcd5ep-15) : T(0x1.a39ef35793c76p-33);
+  V u = T(1) + x;
+  Logarithm<V> l(u);
   V y = l.exponent * high + (l.of_mantissa + (l.exponent * low + (x - (u - T(1))) / u));
   return pick(x == T(0), x, log_limits(u, y));
 }
 template <class V> PYDL_INLINE V vtanh(V x) {
   using T = lane<V>;
-  V t = vexpm1(T(-2) * vfabs(x));
+  V t = vexpm1_negative(T(-2) * vfabs(x));
   return vcopysign(-t / (T(2) + t), x);
 }
 
-// Error function: erfc(a) = exp(-a^2) erfcx(a) for a >= 0; (1 + 2 a) erfcx(a) is smooth in u = (a - 3) / (a + 3).
+// Normal distribution and error function: the upper tail is exp(-a^2 / 2) R(a) for a >= 0, and R is a ratio of polynomials with
+// positive coefficients; erfc(x) is twice the tail at a = sqrt(2) x.
 
-template <class V> PYDL_INLINE V erfcx_positive(V a) {
-  using T = lane<V>;
-  V m = T(1) + T(2) * a, p = a + T(3), r = T(1) / (m * p), u = (a - T(3)) * m * r;
-  V h;
+template <class V> PYDL_INLINE V tail_ratio(V a) {
   if constexpr (IS_FLOAT<V>) {
-    constexpr float c[] = {1.253008059f, -0.1356211401f, -0.04756240969f, 0.1296464336f, -0.119270795f, 0.06829575116f,
-                           -0.02379854037f, 0.002566556787f, 0.002003354121f, -0.0007751115592f, -0.0002671765476f};
-    h = polynomial(u, c);
+    constexpr float p[] = {0.5000000031f, 0.4392787986f, 0.183965399f, 0.04087977604f, 0.00415300124f};
+    constexpr float q[] = {1.0f, 1.676442602f, 1.205533419f, 0.4713987406f, 0.1024765194f, 0.01040991866f};
+    return polynomial(a, p) / polynomial(a, q);
   } else {
-    constexpr double c[] = {
-        1.25300805826972965, -0.135621106124580545, -0.0475622943534491421, 0.129645158702690478, -0.119273663415394088,
-        0.0683080273462891366, -0.0237705149167315073, 0.0025293917810001668, 0.00188869033516959035,
-        -0.000779831977298836805, -0.000105159610598999752, 0.000125097844936578347, 4.94851090747077327e-6,
-        -0.0000200956527434397829, -7.28200843051822392e-7, 3.46202153249113289e-6, 3.49441995562717804e-7,
-        -6.02552569567289014e-7, -1.30956391373245524e-7, 9.01576416527077006e-8, 3.24313914513958665e-8,
-        -7.99214082431523858e-9, -3.98102828945363249e-9};
-    h = polynomial(u, c);
+    constexpr double p[] = {0.499999999999999973, 0.775484692336709518, 0.5949320372828499, 0.289965873071416163,
+                            0.0979838222540060769, 0.0237094159094136914, 0.00410780830209392388,
+                            0.000493094861561754075, 0.0000374976467234082826, 1.39656211925289025e-6};
+    constexpr double q[] = {1.0, 2.34885394547627377, 2.5639783732424531, 1.71722505191069527, 0.783830580483327513,
+                            0.255717771154982399, 0.0606596968976751273, 0.0103907410877143722, 0.00123950618434799879,
+                            0.0000939926615070437748, 3.5006620954073039e-6};
+    return polynomial(a, p) / polynomial(a, q);
   }
-  return h * p * r;
 }
 /// |x| or, where exp(-x^2 / 2) is 0 anyway, the bound that keeps infinity times zero out.
 template <class V> PYDL_INLINE V bounded(V x) {
@@ -255,20 +272,20 @@ template <class V> PYDL_INLINE V bounded(V x) {
   V a = vfabs(x);
   return pick(a > bound, bound, a);
 }
-/// exp(-c x^2), c = 1 or 1/2, x bounded. x^2 = h^2 + small with h^2 exact: the rounding of x^2 would cost x^2 ulp.
-template <class V> PYDL_INLINE V gauss(V x, lane<V> c) {
-  using T = lane<V>;
-  constexpr Int<V> upper = IS_FLOAT<V> ? -0x1000 : -0x8000000;
-  V h = (V)((Bits<V>)x & upper), t = -c * ((x - h) * (x + h));
-  V e = vexp(-c * (h * h));
-  return e + e * t * (T(1) + t * (T(1) / 2 + t * (T(1) / 6 + t * (T(1) / 24))));
-}
-template <class V> PYDL_INLINE V vgauss(V x, lane<V> c) { return gauss(bounded(x), c); }
-/// exp(-c x^2) erfcx(|x| sqrt(c)): twice the upper tail of the normal distribution of variance 1/2 or 1.
-template <class V> PYDL_INLINE V tail(V x, lane<V> c, lane<V> root_c) {
-  V a = bounded(x);
-  return gauss(a, c) * erfcx_positive(a * root_c);
-}
+/// exp(-c x^2)
+template <class V> PYDL_INLINE V vgauss(V x, lane<V> c) { return vexp_negative(-c * (x * x)); }
+/// Upper tail (Q(a) for a = |x|) and density of the standard normal distribution; they share the exponential.
+template <class V> struct Normal {
+  V a, tail, density;
+  PYDL_INLINE explicit Normal(V x) : a(bounded(x)) {
+    using T = lane<V>;
+    V e = exp_in_range(T(-0.5) * (a * a));
+    tail = e * tail_ratio(a);
+    density = T(0.39894228040143267794) * e;
+  }
+};
+constexpr double ROOT_2 = 1.41421356237309504880;
+
 /// erf(x) for |x| <= 1
 template <class V> PYDL_INLINE V erf_small(V x) {
   if constexpr (IS_FLOAT<V>) {
@@ -285,20 +302,18 @@ template <class V> PYDL_INLINE V erf_small(V x) {
 }
 template <class V> PYDL_INLINE V verf(V x) {
   using T = lane<V>;
-  auto small = vfabs(x) < T(1);
-  return pick(small, erf_small(pick(small, x, T(0))), vcopysign(T(1) - tail(x, T(1), T(1)), x));
+  V a = bounded(x), upper = T(1) - T(2) * vgauss(a, T(1)) * tail_ratio(a * T(ROOT_2));
+  auto small = a < T(1);
+  return pick(small, erf_small(pick(small, x, T(0))), vcopysign(upper, x));
 }
 template <class V> PYDL_INLINE V verfc(V x) {
   using T = lane<V>;
-  auto small = vfabs(x) < T(0.5);
-  V y = tail(x, T(1), T(1));
+  constexpr Int<V> upper = IS_FLOAT<V> ? -0x1000 : -0x8000000;
+  // x^2 = h^2 + small with h^2 exact: the rounding of x^2 would cost x^2 ulp of the tail
+  V a = bounded(x), h = (V)((Bits<V>)a & upper), e = vexp_negative(-h * h) * vexp_negative(-(a - h) * (a + h));
+  V y = T(2) * e * tail_ratio(a * T(ROOT_2));
+  auto small = a < T(0.5);
   return pick(small, T(1) - erf_small(pick(small, x, T(0))), pick(x < T(0), T(2) - y, y));
-}
-/// Distribution function of the standard normal distribution.
-template <class V> PYDL_INLINE V vnormal_cdf(V x) {
-  using T = lane<V>;
-  V y = T(0.5) * tail(x, T(0.5), T(0.70710678118654752440));
-  return pick(x > T(0), T(1) - y, y);
 }
 
 }  // namespace pydl
