@@ -40,6 +40,15 @@ KERNEL(var_backward, In x, In mean, In gy, Out gx, double correction)
 // matmul: y[..., m, n] = activation(a[..., m, k] b[..., k, n] + bias[n]); activation: 0 none, 1 relu, 2 gelu, 3 tanh, 4 sigmoid
 KERNEL(matmul, Strided a, Strided b, In bias, Out y, int64_t activation)
 
+// dropout: y = x keep / (1 - p); element i is kept by word i % 4 of counter offset + i / 4 (philox.h): its own gradient kernel
+KERNEL(dropout, In x, Out y, double p, uint64_t seed, uint64_t offset)
+
+// random: y from the counters offset, offset + 1, ...; float32 takes a quarter of a counter an element, float64 and int64 half.
+// uniform in [low, high); integers in [low, high)
+KERNEL(random_uniform, Out y, uint64_t seed, uint64_t offset, double low, double high)
+KERNEL(random_normal, Out y, uint64_t seed, uint64_t offset, double mean, double std)
+KERNEL(random_int, Out y, uint64_t seed, uint64_t offset, int64_t low, int64_t high)
+
 // norm
 KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)
 KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Out gweight, Out gbias)
