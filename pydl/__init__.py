@@ -27,6 +27,7 @@ from .dtypes import (
 from .grad_mode import *
 from .ops.compare import *
 from .ops.elementwise import *
+from .ops.extreme import *
 from .ops.matmul import *
 from .ops.reduce import *
 from .ops.shape import *

@@ -183,8 +183,8 @@ template <class Op> void reduce(const In& x, const Out& y, double divisor = 1) {
   });
 }
 
-/// The first position of the best element of each column, and the element; NaN is better than any number.
-template <class T, class Op> void search_columns(const T* x, int64_t n, int64_t inner, int lanes, T* value, int64_t* index) {
+/// The first position of the best element of each column; NaN is better than any number.
+template <class T, class Op> void search_columns(const T* x, int64_t n, int64_t inner, int lanes, int64_t* index) {
   vec<T> best = load_n(x, lanes);
   decltype(best < best) at{};
   for (int64_t r = 1; r < n; ++r) {
@@ -193,7 +193,6 @@ template <class T, class Op> void search_columns(const T* x, int64_t n, int64_t 
     best = take ? v : best;
     at = take ? decltype(at){} + typename Format<T>::Int(r) : at;
   }
-  if (value) store_n(value, best, lanes);
   for (int k = 0; k < lanes; ++k) index[k] = at[k];
 }
 /// The first position of `best` (or of a NaN where it is one) among n elements.
@@ -209,23 +208,21 @@ template <class T> int64_t find(const T* x, int64_t n, T best) {
   while (i < n - 1 && x[i] != best) ++i;
   return i;
 }
-template <class Op> void search(const In& x, Out* y, const Out& index) {
+template <class Op> void search(const In& x, const Out& index) {
   check(x, index);
   expect(index.dtype == Dtype::i64, "indices are int64");
-  if (y) check(x, *y);
-  expect(!y || y->dtype == x.dtype, "input and output differ in dtype");
   int64_t outer = x.shape[0], n = x.shape[1], inner = x.shape[2];
   if (index.size == 0) return;
   expect(n > 0 && n < (int64_t(1) << 31), "an extreme needs between 1 and 2^31 - 1 elements");
   by_float(x, [&](auto t) {
     using T = decltype(t);
     int64_t* at = index.ptr<int64_t>();
+    const T* from = x.ptr<const T>();
     if (inner == 1) {
-      std::vector<T> kept(y ? 0 : outer);
-      T* best = y ? y->ptr<T>() : kept.data();
-      reduce<T, Op>(x, static_cast<const T*>(nullptr), best);
+      std::vector<T> best(outer);
+      reduce<T, Op>(x, static_cast<const T*>(nullptr), best.data());
       parallel_for(outer, GRAIN / n, [&](int64_t begin, int64_t end) {
-        for (int64_t o = begin; o < end; ++o) at[o] = find(x.ptr<const T>() + o * n, n, best[o]);
+        for (int64_t o = begin; o < end; ++o) at[o] = find(from + o * n, n, best[o]);
       });
       return;
     }
@@ -233,9 +230,8 @@ template <class Op> void search(const In& x, Out* y, const Out& index) {
     int64_t strips = (inner + L - 1) / L;
     parallel_for(outer * strips, GRAIN / (n * L), [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
-        int64_t o = t / strips, i = t % strips * L, out = o * inner + i;
-        search_columns<T, Op>(x.ptr<const T>() + o * n * inner + i, n, inner, int(std::min<int64_t>(L, inner - i)),
-                              y ? y->ptr<T>() + out : nullptr, at + out);
+        int64_t o = t / strips, i = t % strips * L;
+        search_columns<T, Op>(from + o * n * inner + i, n, inner, int(std::min<int64_t>(L, inner - i)), at + o * inner + i);
       }
     });
   });
@@ -284,10 +280,8 @@ void sum(In x, Out y, double divisor) { reduce<Add>(x, y, divisor); }
 void prod(In x, Out y) { reduce<Mul>(x, y); }
 void max(In x, Out y) { reduce<Max>(x, y); }
 void min(In x, Out y) { reduce<Min>(x, y); }
-void argmax(In x, Out index) { search<Max>(x, nullptr, index); }
-void argmin(In x, Out index) { search<Min>(x, nullptr, index); }
-void max_with_index(In x, Out y, Out index) { search<Max>(x, &y, index); }
-void min_with_index(In x, Out y, Out index) { search<Min>(x, &y, index); }
+void argmax(In x, Out index) { search<Max>(x, index); }
+void argmin(In x, Out index) { search<Min>(x, index); }
 
 void scatter_index(In gy, In index, Out gx) {
   expect(gx.ndim == 3 && gy.ndim == 2 && index.ndim == 2 && index.dtype == Dtype::i64 && gy.dtype == gx.dtype,

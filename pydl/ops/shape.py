@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import backend, dtypes
-from ..backend import empty
 from ..op import Primitive, primitive
 from ..tensor import Tensor, in_place, method
+from ._axes import kept, normalize_dim, sum_axes
 
 # fmt: off
 __all__ = [
@@ -36,16 +36,6 @@ class _View(Primitive):
 def view_op(forward):
     """Decorates the numpy form of an op that makes a view."""
     return _View(forward)
-
-
-def normalize_dim(dim: int, ndim: int, name: str) -> int:
-    """dim in [0, ndim), or IndexError; a 0-d tensor counts as having one axis."""
-    n = max(ndim, 1)
-    if not -n <= dim < n:
-        raise IndexError(
-            f"{name}: dimension {dim} is out of range for a tensor with {ndim} axes (expected {-n} to {n - 1})"
-        )
-    return dim % n
 
 
 def _sizes(args: tuple) -> tuple[int, ...]:
@@ -256,20 +246,10 @@ def broadcast_to(input: Tensor, shape) -> Tensor:
 
 @primitive
 def _sum_to(k, x, *, axes, shape):
-    result = empty(shape, x.dtype)
-    np.copyto(result, _sum_axes(k, x, axes).reshape(shape))
-    return result
+    return sum_axes(k, x, axes).reshape(shape)
 
 
-def _sum_axes(k, x, axes):
-    return x.sum(axes)
-
-
-_sum_to.backward(x=lambda g, x_shape, axes: _expand(_reshape(g, shape=_kept(x_shape, axes)), shape=x_shape))
-
-
-def _kept(shape, axes):
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+_sum_to.backward(x=lambda g, x_shape, axes: _expand(_reshape(g, shape=kept(x_shape, axes)), shape=x_shape))
 
 
 @method
