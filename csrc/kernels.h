@@ -55,4 +55,10 @@ KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Ou
 KERNEL(fma_ceiling, Out rate)
 KERNEL(stream, In x, Out y)
 
+// indexing: the indexed axis is the middle one of (outer, n, inner); indices are int64, in [0, n)
+KERNEL(index_select, In x, In index, Out y)
+KERNEL(index_write, In index, In source, Out y, bool add)
+KERNEL(gather, In x, In index, Out y)
+KERNEL(scatter, In index, In source, Out y, int mode)
+
 #undef KERNEL

@@ -28,7 +28,9 @@ from .grad_mode import *
 from .ops.compare import *
 from .ops.elementwise import *
 from .ops.extreme import *
+from .ops.indexing import *
 from .ops.matmul import *
 from .ops.reduce import *
 from .ops.shape import *
+from .ops.subscript import *
 from .tensor import Size, Tensor

@@ -177,6 +177,30 @@ class Tensor:
 
     # ---- writing in place
 
+    def _open(self, recorded: bool) -> None:
+        """Raises where this tensor must not be written to in place. Nothing has been written yet."""
+        if recorded and self._requires_grad and self._edge is None:
+            raise RuntimeError("a leaf tensor that requires grad is being modified in place; do it under no_grad()")
+        base = self._base
+        if recorded and base is not None and base._requires_grad and base._edge is None:
+            raise RuntimeError(
+                "a view of a leaf tensor that requires grad is being modified in place; do it under no_grad()"
+            )
+        if not self.data.flags.writeable:
+            raise ValueError(f"in-place operation: the array behind this tensor {self.shape} is read-only")
+
+    def _close(self, result: Tensor | None) -> Tensor:
+        """Its memory has been written to; `result` has the new history (None: it keeps the old one)."""
+        if self._versions is not None:
+            self._versions[0] += 1
+        if result is not None:
+            if self._base is not None:
+                self._write_through(result)
+            else:
+                self._edge, self._requires_grad = result._edge, result._requires_grad
+                self._seen += 1
+        return self
+
     def _write(self, result: Tensor) -> Tensor:
         """Becomes `result` in place: same storage, new history. `result` was computed from an `_alias` of this tensor."""
         if result.shape != self.shape:
@@ -188,49 +212,43 @@ class Tensor:
                 f"in-place operation: its result is {result.dtype}, which cannot be stored in {self.dtype}"
             )
         recorded = mode.recording and (self._requires_grad or result._requires_grad)
-        if recorded and self._edge is None and self._requires_grad:
-            raise RuntimeError("a leaf tensor that requires grad is being modified in place; do it under no_grad()")
-        if not self.data.flags.writeable:
-            raise ValueError(f"in-place operation: the array behind this tensor {self.shape} is read-only")
-        np.copyto(self.data, result.data, casting="same_kind")
-        if self._versions is not None:
-            self._versions[0] += 1
-        if recorded:
-            if self._base is not None:
-                self._write_through(result)
-            else:
-                self._edge, self._requires_grad = result._edge, result._requires_grad
-                self._seen += 1
-        return self
+        self._open(recorded)
+        if result.dtype != self.dtype:
+            result = result.to(self.dtype)
+        np.copyto(self.data, result.data)
+        return self._close(result if recorded else None)
 
     def _write_through(self, result: Tensor) -> None:
         """This tensor is a view: its base becomes the base with the view's places replaced by `result`."""
-        base, places = self._base, self._places()
-        if base._edge is None and base._requires_grad:
-            raise RuntimeError(
-                "a view of a leaf tensor that requires grad is being modified in place; do it under no_grad()"
-            )
-        flat = base._alias().reshape(-1).index_put((places.reshape(-1),), result.reshape(-1))
+        base = self._base
+        flat = base._alias().reshape(-1).index_put((self._places().reshape(-1),), result.reshape(-1))
         written = flat.reshape(base.shape)
         base._edge, base._requires_grad = written._edge, written._requires_grad
         base._seen += 1
         self._refresh()
 
     def _places(self) -> Tensor:
-        """Positions of this view's elements in its base, flattened."""
+        """Positions of this view's elements in its base, flattened in row-major order."""
         base, item = self._base.data, self.data.itemsize
-        offset = (self.data.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // item
-        steps = [s // item for s in self.data.strides]
+        positions, start = np.arange(base.size).reshape(base.shape), 0
+        if not base.flags.c_contiguous:  # number the elements where they lie in memory
+            spans = [(n - 1) * s // item for n, s in zip(base.shape, base.strides, strict=True)]
+            start = -sum(s for s in spans if s < 0)
+            memory = np.empty(start + sum(s for s in spans if s > 0) + 1, np.int64)
+            steps = [s // item * memory.itemsize for s in base.strides]
+            np.lib.stride_tricks.as_strided(memory[start:], base.shape, steps)[...] = positions
+            positions = memory
+        offset = start + (self.data.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // item
         index = np.full(self.shape, offset, np.int64)
-        for axis, (n, step) in enumerate(zip(self.shape, steps, strict=True)):
-            index += (np.arange(n) * step).reshape((n,) + (1,) * (self.ndim - axis - 1))
-        return Tensor(index)
+        for axis, (n, step) in enumerate(zip(self.shape, self.data.strides, strict=True)):
+            index += (np.arange(n) * (step // item)).reshape((n,) + (1,) * (self.ndim - axis - 1))
+        return Tensor(positions.reshape(-1)[index])
 
     def _refresh(self) -> None:
         """Renews the history of a view whose base has been written to since."""
         if self._seen != self._base._seen:
             with enable_grad():
-                fresh = self._base._alias().reshape(-1)[self._places()]
+                fresh = self._base.reshape(-1)[self._places()]
             self._edge, self._requires_grad = fresh._edge, fresh._requires_grad
             self._seen = self._base._seen
 
@@ -240,8 +258,6 @@ class Tensor:
         t._versions, t._requires_grad = self._versions, self._requires_grad
         if self._base is not None:
             self._refresh()
-        if self._requires_grad and self._edge is None:
-            raise RuntimeError("a leaf tensor that requires grad is being modified in place; do it under no_grad()")
         t._edge = self._edge
         return t
 

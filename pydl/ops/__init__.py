@@ -1,3 +1,13 @@
 """The operations, one file a room. A room has the same name in csrc/cpu, csrc/cuda and tests/cases."""
 
-from . import compare, elementwise, extreme, matmul, norm, reduce, shape
+from . import (
+    compare,
+    elementwise,
+    extreme,
+    indexing,
+    matmul,
+    norm,
+    reduce,
+    shape,
+    subscript,
+)

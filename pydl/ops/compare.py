@@ -77,8 +77,10 @@ _where.backward(
 )
 
 
-def where(condition, input, other) -> Tensor:
-    """input where condition (bool) is true, else other; with broadcasting."""
+def where(condition, input=None, other=None):
+    """input where condition (bool) is true, else other; with broadcasting. Alone: `condition.nonzero(as_tuple=True)`."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
     if condition.data.dtype != dtypes.bool:
         raise RuntimeError(f"where: condition must be a bool tensor, got {condition.dtype}")
     return _where(condition, *pair(input, other, "where"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backend, dtypes
 from ..op import Primitive, primitive
-from ..tensor import Tensor, in_place, method
+from ..tensor import Tensor, method
 from ._axes import kept, normalize_dim, sum_axes
 
 # fmt: off
@@ -340,23 +340,3 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
 def cpu(input: Tensor) -> Tensor:
     """The tensor on the CPU."""
     return to(input, device="cpu")
-
-
-@in_place
-def copy(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """src, cast and stretched to input's dtype and shape."""
-    return expand(to(src, input.dtype), input.shape)
-
-
-@in_place
-def fill(input: Tensor, value) -> Tensor:
-    """value everywhere."""
-    return where(Tensor(np.ones(input.shape, bool)), value if isinstance(value, Tensor) else float(value), input).to(
-        input.dtype
-    )
-
-
-@in_place
-def zero(input: Tensor) -> Tensor:
-    """0 everywhere."""
-    return Tensor(np.zeros(input.shape, input.dtype))
