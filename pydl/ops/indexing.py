@@ -21,7 +21,8 @@ from .subscript import _getitem
 
 # fmt: off
 __all__ = [
-    "gather", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim",
+    "gather", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take",
+    "take_along_dim",
 ]
 # fmt: on
 
@@ -242,7 +243,7 @@ def _corner(x: Tensor, shape: tuple, skip: int | None, name: str) -> Tensor:
 
 @method
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """y[i, j, k] = input[i, index[i, j, k], k] for dim 1, and so on: index has as many axes as input; y has its shape."""
+    """y[i, j, k] = input[i, index[i, j, k], k] for dim 1; index has as many axes as input, y has its shape."""
     dim, index = _element_index(input, dim, index, "gather")
     if not index.numel():
         return reshape(reshape(input, -1)[:0], index.shape)

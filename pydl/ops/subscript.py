@@ -22,7 +22,7 @@ from .shape import _permute, expand, normalize_dim, reshape, view_op
 
 # fmt: off
 __all__ = [
-    "argwhere", "index_put", "masked_select", "narrow", "nonzero", "one_hot", "select", "unbind",
+    "argwhere", "index_put", "masked_select", "narrow", "nonzero", "select", "unbind",
 ]
 # fmt: on
 
@@ -112,7 +112,7 @@ def _axes_of(item) -> int:
 
 def parse(x: Tensor, index) -> tuple[tuple, list]:
     """An index expression as its basic part and [(axis after that part, int64 tensor), ...]."""
-    if type(index) is int or type(index) is slice and index.step is None:
+    if type(index) is int or (type(index) is slice and index.step is None):
         if not x.ndim:
             raise IndexError("too many indices: a 0-d tensor has no axis to index")
         return (index,), []
@@ -325,7 +325,7 @@ def narrow(input: Tensor, dim: int, start, length: int) -> Tensor:
     """Elements start to start + length of axis dim. A view."""
     dim, start = normalize_dim(dim, input.ndim, "narrow"), int(start)
     n = input.shape[dim] if input.ndim else 0
-    if not -n <= start <= n or length < 0 or start % max(n, 1) + length > n and (start != n or length):
+    if not -n <= start <= n or length < 0 or (start % max(n, 1) + length > n and (start != n or length)):
         raise RuntimeError(f"narrow: start {start} and length {length} leave axis {dim} of {input.shape}")
     start = start + n if start < 0 else start
     return _getitem(input, index=(slice(None),) * dim + (slice(start, start + length),))

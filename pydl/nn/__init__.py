@@ -1,0 +1,3 @@
+"""Layers and functions of neural networks."""
+
+from . import functional
