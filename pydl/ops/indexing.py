@@ -15,8 +15,9 @@ from .. import dtypes
 from ..backend import empty
 from ..op import primitive
 from ..tensor import Tensor, in_place, method
+from ._axes import normalize_dim
 from .elementwise import as_tensor
-from .shape import broadcast_to, normalize_dim, reshape
+from .shape import broadcast_to, reshape
 from .subscript import _getitem
 
 # fmt: off

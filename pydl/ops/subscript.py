@@ -17,8 +17,9 @@ from ..backend import empty
 from ..grad_mode import mode
 from ..op import primitive
 from ..tensor import Tensor, in_place, method
+from ._axes import normalize_dim
 from .elementwise import as_tensor
-from .shape import _permute, expand, normalize_dim, reshape, view_op
+from .shape import _permute, expand, reshape, view_op
 
 # fmt: off
 __all__ = [
