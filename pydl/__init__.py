@@ -33,4 +33,5 @@ from .ops.matmul import *
 from .ops.reduce import *
 from .ops.shape import *
 from .ops.subscript import *
+from .random import *
 from .tensor import Size, Tensor
