@@ -55,6 +55,10 @@ KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Ou
 KERNEL(fma_ceiling, Out rate)
 KERNEL(stream, In x, Out y)
 
+// embedding: weight (n, c), int64 index, rows (*index, c); a row `skip` (-1: none) is read as zeros and gets no gradient
+KERNEL(embedding, In weight, In index, Out y, int64_t skip)
+KERNEL(embedding_backward, In index, In gy, Out gweight, int64_t skip)
+
 // indexing: the indexed axis is the middle one of (outer, n, inner); indices are int64, in [0, n)
 KERNEL(index_select, In x, In index, Out y)
 KERNEL(index_write, In index, In source, Out y, bool add)

@@ -3,6 +3,7 @@
 from . import (
     compare,
     elementwise,
+    embedding,
     extreme,
     indexing,
     matmul,
