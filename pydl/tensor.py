@@ -31,20 +31,21 @@ class Tensor:
     `pydl.tensor`, `pydl.zeros`, ... Methods and operators have PyTorch's names and meaning.
     """
 
-    # _edge: (node, i) of the operation that made it; _versions: [count of in-place writes], shared by all views of one
-    # storage (None in inference mode); _base: the tensor that this one is a differentiable view of.
-    __slots__ = ("__weakref__", "_base", "_edge", "_hooks", "_requires_grad", "_seen", "_versions", "data", "grad")
+    # What most tensors never change stands here once: making a tensor has to be cheap.
+    grad: Tensor | None = None
+    _requires_grad = False
+    _edge: tuple | None = None  # (node, i): it is the i-th output of that operation
+    _base: Tensor | None = None  # the tensor that this one is a differentiable view of
+    _seen = 0  # how often the history was replaced by an in-place operation; for a view: of its base, when last looked at
+    _hooks: dict | None = None
+    _versions: list[int] | None  # [count of in-place writes], shared by all views of one storage; None in inference mode
     __array_priority__ = 1000  # numpy leaves `array * tensor` to the tensor
 
     def __init__(self, data, requires_grad: bool = False):
-        if not isinstance(data, np.ndarray):
-            data = np.array(data, dtypes.get_default_dtype())
-        self.data = data
-        self.grad: Tensor | None = None
-        self._requires_grad = requires_grad
-        self._edge = self._base = self._hooks = None
-        self._seen = 0
+        self.data = data if isinstance(data, np.ndarray) else np.array(data, dtypes.get_default_dtype())
         self._versions = None if mode.inference else [0]
+        if requires_grad:
+            self._requires_grad = True
 
     # ---- what it is
 
