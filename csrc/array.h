@@ -1,5 +1,6 @@
 #pragma once
 // What a kernel is given: borrowed views of numpy (CPU) or CuPy (CUDA) arrays. Nothing here owns memory.
+#include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -45,6 +46,8 @@ struct Strided : Array {  // read only, any layout: strides in elements, 0 on a 
 };
 using Ins = std::vector<In>;    // lists of arrays (all parameters of an optimizer), contiguous
 using Outs = std::vector<Out>;
+
+using Pair = std::array<int64_t, 2>;  // of the two axes of an image: rows, columns
 
 /// Calls f with a value of the C++ type that `dtype` names.
 template <class F> void by_float(Dtype dtype, F&& f) {

@@ -35,7 +35,8 @@ KERNEL(logsumexp, In x, Out y)
 KERNEL(logsumexp_backward, In x, In y, In gy, Out gx)
 KERNEL(var, In x, Out y, Out mean, double correction)
 KERNEL(var_backward, In x, In mean, In gy, Out gx, double correction)
-// matmul: y[..., m, n] = activation(a[..., m, k] b[..., k, n] + bias[n]); activation: 0 none, 1 relu, 2 gelu, 3 tanh, 4 sigmoid
+
+// matmul: y[..., m, n] = activation(a[..., m, k] b[..., k, n] + bias[n]); activation as in cpu/gemm.h
 KERNEL(matmul, Strided a, Strided b, In bias, Out y, int64_t activation)
 
 // dropout: y = x keep / (1 - p); element i is kept by word i % 4 of counter offset + i / 4 (philox.h): its own gradient kernel
@@ -46,6 +47,15 @@ KERNEL(dropout, In x, Out y, double p, uint64_t seed, uint64_t offset)
 KERNEL(random_uniform, Out y, uint64_t seed, uint64_t offset, double low, double high)
 KERNEL(random_normal, Out y, uint64_t seed, uint64_t offset, double mean, double std)
 KERNEL(random_int, Out y, uint64_t seed, uint64_t offset, int64_t low, int64_t high)
+
+// conv: x (N, C, H, W), weight (O, C / groups, KH, KW), y and gy (N, O, rows, columns). `padding` is the zeros before the first row
+// and column; after the last ones there are as many as the size of y asks for. The transpose is the input gradient and the forward
+// pass of a transposed convolution. columns is (N, C KH KW, rows columns).
+KERNEL(conv2d, In x, In weight, In bias, Out y, Pair stride, Pair padding, Pair dilation, int64_t groups, int64_t activation)
+KERNEL(conv2d_transpose, In gy, In weight, In bias, Out gx, Pair stride, Pair padding, Pair dilation, int64_t groups)
+KERNEL(conv2d_weight_grad, In x, In gy, Out gweight, Pair stride, Pair padding, Pair dilation, int64_t groups)
+KERNEL(im2col, In x, Out columns, Pair kernel, Pair stride, Pair padding, Pair dilation)
+KERNEL(col2im, In columns, Out x, Pair kernel, Pair stride, Pair padding, Pair dilation)
 
 // norm
 KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)

@@ -3,8 +3,9 @@
 #include "gemm_thin.h"
 #include "parallel.h"
 
-// Blocks for the caches, panels for the kernel: C is computed in blocks of DEPTH x COLUMNS of B (packed once, in the L2
-// cache); within a block one panel of TILE_ROWS rows of A (packed, in the L1 cache) meets all panels of B in turn.
+// Blocks for the caches, panels for the kernel: C is computed in blocks of PACKED_DEPTH x COLUMNS of B (packed once, in
+// the L2 cache); within a block one panel of TILE_ROWS rows of A (packed, in the L1 cache) meets all panels of B in
+// turn.
 namespace pydl {
 
 using namespace gemm_detail;
@@ -36,18 +37,7 @@ template void activate(Activation, double*, int64_t, int64_t, int64_t);
 
 namespace {
 
-constexpr int64_t DEPTH = 384, COLUMNS = 640;
-
-/// b_offset of a packed panel: row k at k * TILE_COLUMNS.
-template <class T>
-struct PackedRows {
-  int64_t offset[DEPTH + 8];
-  constexpr PackedRows() : offset() {
-    for (int64_t k = 0; k < DEPTH + 8; ++k) offset[k] = k * TILE_COLUMNS<T>;
-  }
-};
-template <class T>
-constexpr PackedRows<T> PACKED_ROWS{};
+constexpr int64_t COLUMNS = 640;
 
 /// Rows at a multiple of 2 KB share so few sets of the L1 cache that a panel of them evicts itself.
 template <class T>
@@ -103,7 +93,7 @@ template <class T>
 void gemm_block(const Gemm<T>& g) {
   constexpr int L = LANES<T>, WIDTH = TILE_COLUMNS<T>;
   const Split rows(g.m, TILE_ROWS);
-  const int64_t depth = std::max<int64_t>(8, (Split(g.k, DEPTH).length(0) + 7) / 8 * 8);
+  const int64_t depth = std::max<int64_t>(8, (Split(g.k, PACKED_DEPTH).length(0) + 7) / 8 * 8);
   const int64_t width = (Split(g.n, COLUMNS).length(0) + WIDTH - 1) / WIDTH * WIDTH;
   const bool b_in_place =
       g.b.col == 1 &&
@@ -111,7 +101,7 @@ void gemm_block(const Gemm<T>& g) {
   const bool a_in_place = read_in_place(g.a, g.n);
   T* b_panels = scratch<T>(0, (depth + 2) * (width + WIDTH));
   T* a_panel = scratch<T>(1, depth * TILE_ROWS + L);
-  int64_t b_rows[DEPTH + 8];
+  int64_t b_rows[PACKED_DEPTH];
   if (b_in_place)
     for (int64_t k = 0; k < depth; ++k) b_rows[k] = k * g.b.row;
 

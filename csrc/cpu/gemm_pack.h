@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "../simd.h"
+#include "gemm_kernel.h"
 
 namespace pydl {
 
@@ -17,6 +17,18 @@ struct View {
 };
 
 namespace gemm_detail {
+
+/// The most rows that are packed at a time, a multiple of 8, and where a tile finds them: row k at k * TILE_COLUMNS.
+constexpr int64_t PACKED_DEPTH = 384;
+template <class T>
+struct PackedRows {
+  int64_t offset[PACKED_DEPTH];
+  constexpr PackedRows() : offset() {
+    for (int64_t k = 0; k < PACKED_DEPTH; ++k) offset[k] = k * TILE_COLUMNS<T>;
+  }
+};
+template <class T>
+constexpr PackedRows<T> PACKED_ROWS{};
 
 template <int S, class V, size_t... I>
 PYDL_INLINE V swap_low(V a, V b, std::index_sequence<I...>) {

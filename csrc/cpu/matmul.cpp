@@ -16,12 +16,12 @@ View<T> matrix(const Strided& x, int64_t row_stride, int64_t rows) {
 
 void matmul(Strided a, Strided b, In bias, Out y, int64_t activation) {
   const int nd = y.ndim;
-  expect(nd >= 2 && a.ndim == nd && b.ndim == nd, "matmul: a, b and y have the same number of axes, at least two");
-  expect(a.dtype == b.dtype && a.dtype == y.dtype && (!bias || bias.dtype == y.dtype), "matmul: one dtype");
-  for (int i = 0; i < nd - 2; ++i) expect(a.dim(i) == y.dim(i) && b.dim(i) == y.dim(i), "matmul: batch shapes");
-  expect(a.dim(-2) == y.dim(-2) && b.dim(-1) == y.dim(-1) && a.dim(-1) == b.dim(-2), "matmul: shapes of the matrices");
-  expect(!bias || bias.size == y.dim(-1), "matmul: bias has one element a column");
-  expect(activation >= 0 && activation <= int64_t(Activation::sigmoid), "matmul: unknown activation");
+  expect(nd >= 2 && a.ndim == nd && b.ndim == nd, "a, b and y have the same number of axes, at least two");
+  expect(a.dtype == b.dtype && a.dtype == y.dtype && (!bias || bias.dtype == y.dtype), "one dtype");
+  for (int i = 0; i < nd - 2; ++i) expect(a.dim(i) == y.dim(i) && b.dim(i) == y.dim(i), "batch shapes");
+  expect(a.dim(-2) == y.dim(-2) && b.dim(-1) == y.dim(-1) && a.dim(-1) == b.dim(-2), "shapes of the matrices");
+  expect(!bias || bias.size == y.dim(-1), "bias has one element a column");
+  expect(activation >= 0 && activation <= int64_t(Activation::sigmoid), "unknown activation");
   if (y.size == 0) return;
 
   // A weight shared by a batch: the batch axes next to the rows are rows too, where A's layout lets them be.
