@@ -1,14 +1,3 @@
 """The operations, one file a room. A room has the same name in csrc/cpu, csrc/cuda and tests/cases."""
 
-from . import (
-    compare,
-    elementwise,
-    embedding,
-    extreme,
-    indexing,
-    matmul,
-    norm,
-    reduce,
-    shape,
-    subscript,
-)
+from . import compare, conv, elementwise, embedding, extreme, indexing, matmul, norm, reduce, shape, subscript
