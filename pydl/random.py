@@ -1,7 +1,7 @@
 """Random numbers: Philox counters, so that a seed gives the same bits on any device and for any number of threads.
 
-A generator is a seed and a position. Every call takes as many counters (of four 32-bit words) as its numbers need and moves
-the position on; the state is those two numbers.
+A generator is a seed and a position: its state. Every call takes as many counters (of four 32-bit words) as its numbers
+need and moves the position on.
 """
 
 from __future__ import annotations
