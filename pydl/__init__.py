@@ -34,4 +34,5 @@ from .ops.reduce import *
 from .ops.shape import *
 from .ops.subscript import *
 from .random import *
+from .serialize import load, save
 from .tensor import Size, Tensor
