@@ -75,4 +75,18 @@ KERNEL(index_write, In index, In source, Out y, bool add)
 KERNEL(gather, In x, In index, Out y)
 KERNEL(scatter, In index, In source, Out y, int mode)
 
+// optim: each call updates all parameters of a group in place. Steps are counted from 1; empty lists switch what they hold off.
+KERNEL(sgd, Outs params, Ins grads, Outs momentum_buffers, double lr, double momentum, double dampening, bool nesterov,
+       double weight_decay, bool maximize, bool first)
+KERNEL(adam, Outs params, Ins grads, Outs first_moments, Outs second_moments, Outs largest_moments,
+       std::vector<double> steps, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
+       bool maximize)
+KERNEL(rmsprop, Outs params, Ins grads, Outs square_averages, Outs momentum_buffers, Outs grad_averages, double lr,
+       double alpha, double eps, double weight_decay, double momentum, bool eps_inside_sqrt, bool maximize)
+KERNEL(adagrad, Outs params, Ins grads, Outs sums, std::vector<double> steps, double lr, double lr_decay, double eps,
+       double weight_decay, double beta, bool eps_inside_sqrt, bool maximize)
+KERNEL(moving_average, Outs averages, Ins values, double decay)  // averages += (1 - decay) (values - averages)
+KERNEL(scale_all, Outs arrays, double factor)
+KERNEL(sum_of_squares, Ins arrays, Out result)
+
 #undef KERNEL

@@ -25,6 +25,7 @@ from .dtypes import (
     uint8,
 )  # fmt: skip
 from .grad_mode import *
+from .ops.activation import celu, hardshrink, prelu, relu, relu_, selu, selu_, sigmoid, threshold
 from .ops.compare import *
 from .ops.elementwise import *
 from .ops.extreme import *
@@ -36,3 +37,5 @@ from .ops.subscript import *
 from .random import *
 from .serialize import load, save
 from .tensor import Size, Tensor
+
+from . import nn, optim  # isort: skip

@@ -1,5 +1,9 @@
-"""Functions of neural networks, under PyTorch's names."""
+"""Layers and losses as functions, under PyTorch's names: the rooms of `pydl.ops` that belong to neural networks."""
 
+from ..ops.activation import *
+from ..ops.dropout import *
+from ..ops.elementwise import tanh
 from ..ops.embedding import *
+from ..ops.matmul import linear
 from ..ops.norm import *
 from ..ops.subscript import one_hot

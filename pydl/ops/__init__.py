@@ -1,3 +1,17 @@
 """The operations, one file a room. A room has the same name in csrc/cpu, csrc/cuda and tests/cases."""
 
-from . import compare, conv, elementwise, embedding, extreme, indexing, matmul, norm, reduce, shape, subscript
+from . import (
+    activation,
+    compare,
+    conv,
+    dropout,
+    elementwise,
+    embedding,
+    extreme,
+    indexing,
+    matmul,
+    norm,
+    reduce,
+    shape,
+    subscript,
+)
