@@ -229,7 +229,8 @@ silu = _activation("silu", "x · sigmoid(x), also called swish", x=_silu_slope)
 
 def _mish_slope(x, a, b):
     # tanh(softplus(x)) = w / (w + 2), w = e (e + 2), e = e^x: the slope without the cancellation in 1 - tanh²
-    e = exp(clamp(x, max=20.0))
+    x = clamp(x, max=20.0)  # beyond it the slope is 1
+    e = exp(x)
     w = e * (e + 2.0)
     r = reciprocal(w + 2.0)
     return w * r + x * (4.0 * e * (1.0 + e) * r * r)
@@ -267,5 +268,4 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     n = input.shape[dim] if input.ndim else 1
     if n % 2:
         raise RuntimeError(f"glu: axis {dim} must have even length, got {n} of {input.shape}")
-    a, b = input.chunk(2, dim)
-    return a * sigmoid(b)
+    return input.narrow(dim, 0, n // 2) * sigmoid(input.narrow(dim, n // 2, n // 2))
