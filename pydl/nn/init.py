@@ -16,15 +16,15 @@ from ..ops.elementwise import erf
 from ..tensor import Tensor
 from .parameter import Parameter
 
-_stand_in = np.random.default_rng(0)
-
 
 def _uniform(tensor: Tensor, low: float, high: float, generator) -> None:
-    _write(tensor, _stand_in.uniform(low, high, tensor.shape))
+    with no_grad():
+        tensor.uniform_(low, high, generator=generator)
 
 
 def _normal(tensor: Tensor, mean: float, std: float, generator) -> None:
-    _write(tensor, mean + std * _stand_in.standard_normal(tensor.shape))
+    with no_grad():
+        tensor.normal_(mean, std, generator=generator)
 
 
 def _write(tensor: Tensor, values) -> None:
