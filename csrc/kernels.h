@@ -60,6 +60,36 @@ KERNEL(col2im, In columns, Out x, Pair kernel, Pair stride, Pair padding, Pair d
 // norm
 KERNEL(layer_norm_forward, In x, In weight, In bias, Out y, Out mean, Out rstd, double eps)
 KERNEL(layer_norm_backward, In x, In weight, In mean, In rstd, In gy, Out gx, Out gweight, Out gbias)
+// batch norm of x (N, C, ...): training, with statistics of the batch; evaluation, with given ones
+KERNEL(batch_norm_forward, In x, In weight, In bias, Out y, Out mean, Out var, double eps)
+KERNEL(batch_norm_backward, In x, In weight, In mean, In var, In gy, In gmean, In gvar, Out gx, Out gweight, Out gbias, double eps)
+KERNEL(batch_norm_eval_forward, In x, In mean, In var, In weight, In bias, Out y, double eps)
+KERNEL(batch_norm_eval_backward, In x, In mean, In var, In weight, In gy, Out gx, Out gmean, Out gvar, Out gweight, Out gbias, double eps)
+
+// softmax over axis dim, 0 <= dim < ndim
+KERNEL(softmax_forward, In x, Out y, int64_t dim)
+KERNEL(softmax_backward, In y, In gy, Out gx, int64_t dim)
+KERNEL(log_softmax_forward, In x, Out y, int64_t dim)
+KERNEL(log_softmax_backward, In y, In gy, Out gx, int64_t dim)
+
+// loss: cross entropy of x (N, C, ...) and labels (N, ...); reduction: 0 none, 1 mean, 2 sum; loss has one element where it reduces.
+// A label outside [0, C) that is not ignore_index raises IndexError. max, log_sum: of the classes, one a label, for the gradient.
+KERNEL(check_labels, In target, int64_t classes, int64_t ignore_index)
+KERNEL(cross_entropy_forward, In x, In target, In weight, Out loss, Out max, Out log_sum, Out total_weight, int64_t ignore_index,
+       double label_smoothing, int64_t reduction)
+KERNEL(cross_entropy_backward, In x, In target, In weight, In max, In log_sum, In total_weight, In gy, Out gx, int64_t ignore_index,
+       double label_smoothing, int64_t reduction)
+
+// pool: of planes x (P, H, W), y (P, oh, ow). Padding is never a maximum; index: i32, the element's place in its plane.
+KERNEL(max_pool_forward, In x, Out y, Out index, int64_t kh, int64_t kw, int64_t sh, int64_t sw, int64_t ph, int64_t pw, int64_t dh, int64_t dw)
+KERNEL(max_pool_backward, In gy, In index, Out gx)
+// rows, columns: what each output is divided by is rows[i] columns[j]
+KERNEL(avg_pool_forward, In x, In rows, In columns, Out y, int64_t kh, int64_t kw, int64_t sh, int64_t sw, int64_t ph, int64_t pw)
+KERNEL(avg_pool_backward, In gy, In rows, In columns, Out gx, int64_t kh, int64_t kw, int64_t sh, int64_t sw, int64_t ph, int64_t pw)
+// windows i: from floor(i H / oh) to ceil((i + 1) H / oh)
+KERNEL(adaptive_avg_pool_forward, In x, Out y)
+KERNEL(adaptive_avg_pool_backward, In gy, Out gx)
+KERNEL(adaptive_max_pool_forward, In x, Out y, Out index)
 
 // ceiling: what the machine can do at most (bench)
 KERNEL(fma_ceiling, Out rate)

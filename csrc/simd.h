@@ -2,7 +2,11 @@
 // One vector type over GCC/Clang vector extensions; the width follows the compile flags, so every ISA is the same source.
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
+#ifndef __has_builtin
+#define __has_builtin(x) 0
+#endif
 #define PYDL_INLINE inline __attribute__((always_inline))
 #define PYDL_UNROLL _Pragma("GCC unroll 32")
 
@@ -22,6 +26,8 @@ template <class T> struct VecOf {
 /// VECTOR_BYTES of T; loads and stores need no alignment.
 template <class T> using vec = typename VecOf<T>::type;
 template <class T> constexpr int LANES = VECTOR_BYTES / int(sizeof(T));
+/// As many integers of T's size: what comparisons give.
+template <class T> using ints = decltype(vec<T>{} < vec<T>{});
 
 template <class T> PYDL_INLINE vec<T> load(const T* p) { return *(const vec<T>*)p; }
 template <class T> PYDL_INLINE void store(T* p, vec<T> v) { *(vec<T>*)p = v; }
@@ -57,5 +63,48 @@ template <class T> PYDL_INLINE T hsum(vec<T> v) {
   for (int s = L / 2; s; s /= 2) for (int i = 0; i < s; ++i) t[i] += t[i + s];
   return t[0];
 }
+template <class T> PYDL_INLINE T hmax(vec<T> v) {
+  constexpr int L = LANES<T>;
+  T t[L];
+  memcpy(t, &v, sizeof v);
+  for (int s = L / 2; s; s /= 2) for (int i = 0; i < s; ++i) t[i] = t[i] > t[i + s] ? t[i] : t[i + s];
+  return t[0];
+}
+
+/// 0, 1, 2, ...
+template <class T> PYDL_INLINE ints<T> lane_numbers() {
+  ints<T> v;
+  for (int i = 0; i < LANES<T>; ++i) v[i] = i;
+  return v;
+}
+/// v in the first n lanes, `other` in the rest.
+template <class T> PYDL_INLINE vec<T> keep_n(vec<T> v, int n, T other = 0) {
+  return lane_numbers<T>() < (ints<T>{} + n) ? v : splat(other);
+}
+
+/// The elements at even and at odd places of two vectors that follow each other, and the way back.
+template <class T> struct Halves { vec<T> even, odd; };
+template <class T, size_t... i> PYDL_INLINE Halves<T> deinterleave(vec<T> a, vec<T> b, std::index_sequence<i...>) {
+#if __has_builtin(__builtin_shufflevector)
+  return {__builtin_shufflevector(a, b, int(2 * i)...), __builtin_shufflevector(a, b, int(2 * i + 1)...)};
+#else
+  const T *p = (const T*)&a, *q = (const T*)&b;
+  constexpr int L = LANES<T>;
+  return {vec<T>{(2 * i < L ? p[2 * i % L] : q[2 * i % L])...}, vec<T>{(2 * i < L ? p[2 * i % L + 1] : q[2 * i % L + 1])...}};
+#endif
+}
+template <class T, size_t... i> PYDL_INLINE void interleave(Halves<T> h, T* p, std::index_sequence<i...>) {
+#if __has_builtin(__builtin_shufflevector)
+  constexpr int L = LANES<T>;
+  store(p, vec<T>(__builtin_shufflevector(h.even, h.odd, int(i / 2 + i % 2 * L)...)));
+  store(p + L, vec<T>(__builtin_shufflevector(h.even, h.odd, int(L / 2 + i / 2 + i % 2 * L)...)));
+#else
+  ((p[2 * i] = h.even[i], p[2 * i + 1] = h.odd[i]), ...);
+#endif
+}
+template <class T> PYDL_INLINE Halves<T> deinterleave(vec<T> a, vec<T> b) {
+  return deinterleave<T>(a, b, std::make_index_sequence<LANES<T>>{});
+}
+template <class T> PYDL_INLINE void interleave(Halves<T> h, T* p) { interleave<T>(h, p, std::make_index_sequence<LANES<T>>{}); }
 
 }  // namespace pydl

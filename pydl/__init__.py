@@ -33,6 +33,7 @@ from .ops.indexing import *
 from .ops.matmul import *
 from .ops.reduce import *
 from .ops.shape import *
+from .ops.softmax import log_softmax, softmax
 from .ops.subscript import *
 from .random import *
 from .serialize import load, save

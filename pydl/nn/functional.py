@@ -4,6 +4,9 @@ from ..ops.activation import *
 from ..ops.dropout import *
 from ..ops.elementwise import tanh
 from ..ops.embedding import *
+from ..ops.loss import *
 from ..ops.matmul import linear
 from ..ops.norm import *
+from ..ops.pool import *
+from ..ops.softmax import *
 from ..ops.subscript import one_hot

@@ -9,9 +9,12 @@ from . import (
     embedding,
     extreme,
     indexing,
+    loss,
     matmul,
     norm,
+    pool,
     reduce,
     shape,
+    softmax,
     subscript,
 )
