@@ -119,4 +119,7 @@ KERNEL(moving_average, Outs averages, Ins values, double decay)  // averages += 
 KERNEL(scale_all, Outs arrays, double factor)
 KERNEL(sum_of_squares, Ins arrays, Out result)
 
+// join: xs (outer, *) side by side
+KERNEL(cat, Ins xs, Out y, int64_t outer)
+
 #undef KERNEL

@@ -30,11 +30,14 @@ from .ops.compare import *
 from .ops.elementwise import *
 from .ops.extreme import *
 from .ops.indexing import *
+from .ops.join import *
 from .ops.matmul import *
+from .ops.order import *
 from .ops.reduce import *
 from .ops.shape import *
 from .ops.softmax import log_softmax, softmax
 from .ops.subscript import *
+from .ops.triangle import *
 from .random import *
 from .serialize import load, save
 from .tensor import Size, Tensor

@@ -316,7 +316,7 @@ class Tensor:
     def __iter__(self):
         if not self.data.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([self[i] for i in range(len(self))])
+        return iter(self.unbind(0))
 
     def __hash__(self):
         return id(self)

@@ -9,4 +9,5 @@ from ..ops.matmul import linear
 from ..ops.norm import *
 from ..ops.pool import *
 from ..ops.softmax import *
+from ..ops.pad import *
 from ..ops.subscript import one_hot

@@ -78,7 +78,7 @@ _where.backward(
 
 
 def where(condition, input=None, other=None):
-    """input where condition (bool) is true, else other; with broadcasting. Alone: `condition.nonzero(as_tuple=True)`."""
+    """input where condition (bool) is true, else other; with broadcasting; alone: `nonzero(as_tuple=True)`."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if condition.data.dtype != dtypes.bool:

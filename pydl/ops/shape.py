@@ -24,13 +24,14 @@ class _View(Primitive):
     """A primitive whose result shares the storage of its input: in-place writes to one are seen by the other."""
 
     def __call__(self, x, **attrs):
-        y = super().__call__(x, **attrs)
-        owner = y.data.base
-        if owner is not None and (owner is x.data or owner is x.data.base):
-            y._versions = x._versions
-            y._base = x if x._base is None else x._base
-            y._seen = y._base._seen
-        return y
+        result = super().__call__(x, **attrs)
+        for y in result if type(result) is tuple else (result,):
+            owner = y.data.base
+            if owner is not None and (owner is x.data or owner is x.data.base):
+                y._versions = x._versions
+                y._base = x if x._base is None else x._base
+                y._seen = y._base._seen
+        return result
 
 
 def view_op(forward):
@@ -222,7 +223,7 @@ _expand.backward(x=lambda g, x_shape: sum_to_size(g, x_shape))
 
 @method
 def expand(input: Tensor, *sizes) -> Tensor:
-    """Axes of length 1 stretched to `sizes` (-1 keeps a length), new axes in front. A view that cannot be written to."""
+    """Axes of length 1 stretched to `sizes` (-1 keeps a length), new axes in front. A read-only view."""
     sizes = _sizes(sizes)
     lead = len(sizes) - input.ndim
     if lead < 0:
@@ -301,14 +302,14 @@ _cast.backward(x=lambda g, dtype, source: _cast(g, dtype=source, source=dtype))
 
 @method
 def to(input: Tensor, *args, dtype=None, device=None, copy: bool = False, non_blocking: bool = False) -> Tensor:
-    """The tensor with another dtype or on another device: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`."""
+    """In another dtype or on another device: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`."""
     for arg in args:
         if isinstance(arg, Tensor):
             dtype, device = arg.dtype, arg.device
         elif isinstance(arg, str | backend.device) and not isinstance(arg, np.dtype):
             device = arg
         elif isinstance(arg, bool):
-            non_blocking = arg
+            pass  # non_blocking
         else:
             dtype = np.dtype(arg)
     if device is not None and backend.device(device).type != "cpu":

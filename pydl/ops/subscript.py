@@ -23,7 +23,7 @@ from .shape import _permute, expand, reshape, view_op
 
 # fmt: off
 __all__ = [
-    "argwhere", "index_put", "masked_select", "narrow", "nonzero", "select", "unbind",
+    "argwhere", "index_put", "masked_select", "narrow", "nonzero", "select",
 ]
 # fmt: on
 
@@ -330,16 +330,6 @@ def narrow(input: Tensor, dim: int, start, length: int) -> Tensor:
         raise RuntimeError(f"narrow: start {start} and length {length} leave axis {dim} of {input.shape}")
     start = start + n if start < 0 else start
     return _getitem(input, index=(slice(None),) * dim + (slice(start, start + length),))
-
-
-@method
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices of axis dim, one by one. Views."""
-    dim = normalize_dim(dim, input.ndim, "unbind")
-    if not input.ndim:
-        raise IndexError("unbind: a 0-d tensor has no axis")
-    before = (slice(None),) * dim
-    return tuple(_getitem(input, index=(*before, i)) for i in range(input.shape[dim]))
 
 
 @method
