@@ -8,7 +8,6 @@ last tensor. Gradients are tensors; with `create_graph` the code that computes t
 from __future__ import annotations
 
 import itertools
-import traceback
 import weakref
 from collections.abc import Sequence
 
@@ -17,6 +16,12 @@ import numpy as np
 from .grad_mode import Switch, mode
 
 _sequence = itertools.count()
+
+
+def _stack() -> list[str]:
+    import traceback  # slow to load, and only needed here
+
+    return traceback.format_stack()[:-4]
 
 
 class Node:
@@ -39,7 +44,7 @@ class Node:
         self.number = next(_sequence)
         self.hooks = self.retained = None
         self.freed = False
-        self.trace = traceback.format_stack()[:-3] if mode.anomaly else None
+        self.trace = _stack() if mode.anomaly else None
 
     def name(self) -> str:
         return f"{self.op.name} backward"

@@ -9,7 +9,7 @@ import pytest
 from test_ops import ROOMS, load
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning:torch")]  # hints on speed
 
 
 def load_for_torch(room: str) -> list:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pydl.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
+import pydl.nn.functional as F
 from pydl.testing import Case
 
 
@@ -112,7 +112,7 @@ def cases(name, function, oracle, *rows):
 
 CASES = [
     *cases(
-        "conv2d", conv2d, _conv2d,
+        "conv2d", F.conv2d, _conv2d,
         ((2, 3, 9, 8), (4, 3, 3, 3), (4,), {}),
         ((1, 1, 1, 1), (1, 1, 1, 1), {}),
         ((3, 1, 12, 28), (6, 1, 5, 5), (6,), {"padding": 2}),
@@ -129,18 +129,18 @@ CASES = [
         ((0, 2, 5, 5), (3, 2, 3, 3), (3,), {}),
         ((1, 40, 3, 33), (31, 40, 3, 3), {"padding": 1}),
     ),
-    Case("conv2d", lambda x, w: conv2d(x, w), ((3, 5, 6), (4, 3, 2, 2)), lambda x, w: _conv2d(x[None], w)[0]),
-    Case("conv2d valid", lambda x, w: conv2d(x, w, padding="valid"), ((2, 3, 5, 6), (4, 3, 2, 2)), _conv2d),
-    Case("conv2d same", lambda x, w: conv2d(x, w, None, 1, "same", (1, 2)), ((2, 3, 6, 9), (4, 3, 3, 4)), _same),
-    Case("conv2d same", lambda x, w: conv2d(x, w, padding="same"), ((2, 3, 6, 9), (4, 3, 2, 2)), _same_even),
-    Case("conv2d", conv2d, (infinite, (4, 3, 3, 3)), _conv2d, orders=0),
+    Case("conv2d", lambda x, w: F.conv2d(x, w), ((3, 5, 6), (4, 3, 2, 2)), lambda x, w: _conv2d(x[None], w)[0]),
+    Case("conv2d valid", lambda x, w: F.conv2d(x, w, padding="valid"), ((2, 3, 5, 6), (4, 3, 2, 2)), _conv2d),
+    Case("conv2d same", lambda x, w: F.conv2d(x, w, None, 1, "same", (1, 2)), ((2, 3, 6, 9), (4, 3, 3, 4)), _same),
+    Case("conv2d same", lambda x, w: F.conv2d(x, w, padding="same"), ((2, 3, 6, 9), (4, 3, 2, 2)), _same_even),
+    Case("conv2d", F.conv2d, (infinite, (4, 3, 3, 3)), _conv2d, orders=0),
     *cases(
-        "conv1d", conv1d, _flat(_conv2d),
+        "conv1d", F.conv1d, _flat(_conv2d),
         ((2, 3, 33), (4, 3, 5), (4,), {}),
         ((2, 4, 20), (6, 2, 3), (6,), {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}),
     ),
     *cases(
-        "conv_transpose2d", conv_transpose2d, _conv_transpose2d,
+        "conv_transpose2d", F.conv_transpose2d, _conv_transpose2d,
         ((2, 3, 5, 6), (3, 4, 3, 3), (4,), {}),
         ((2, 4, 4, 5), (4, 3, 3, 2), (6,), {"stride": (2, 3), "padding": 1, "output_padding": (1, 2), "groups": 2}),
         ((1, 2, 4, 3), (2, 3, 3, 3), {"stride": 2, "padding": 1, "dilation": (3, 2), "output_padding": (2, 1)}),
@@ -149,16 +149,16 @@ CASES = [
         ((2, 3, 12, 11), (3, 5, 1, 1), (5,), {}),
     ),
     *cases(
-        "conv_transpose1d", conv_transpose1d, _flat(_conv_transpose2d),
+        "conv_transpose1d", F.conv_transpose1d, _flat(_conv_transpose2d),
         ((2, 3, 9), (3, 4, 4), (4,), {"stride": 2, "padding": 1, "output_padding": 1}),
     ),
     *cases(
-        "unfold", unfold, _unfold,
+        "unfold", F.unfold, _unfold,
         ((2, 3, 5, 6), {"kernel_size": 3}),
         ((2, 3, 7, 6), {"kernel_size": (2, 3), "stride": 2, "padding": (1, 2), "dilation": (2, 1)}),
     ),
     *cases(
-        "fold", fold, _fold,
+        "fold", F.fold, _fold,
         ((2, 12, 20), {"output_size": (5, 6), "kernel_size": 2}),
         (
             (2, 18, 16),

@@ -1,7 +1,7 @@
 import numpy as np
 
 import pydl
-from pydl.ops.dropout import dropout, dropout1d, dropout2d, dropout3d
+import pydl.nn.functional as F
 from pydl.testing import Case
 
 SEED = 0x1234567890ABCDEF
@@ -34,16 +34,16 @@ def seeded(function, **options):
 
 CASES = [
     *(
-        Case("dropout", seeded(dropout, p=0.3), (shape,), lambda x: x * mask(0.3, *x.shape), peer=False)
+        Case("dropout", seeded(F.dropout, p=0.3), (shape,), lambda x: x * mask(0.3, *x.shape), peer=False)
         for shape in [(0,), (1,), (31,), (33,), (257,), (4099,), (2, 3, 5), ()]
     ),
     *(
-        Case("dropout", seeded(dropout, p=p), ((7, 9),), lambda x, p=p: x * mask(p, *x.shape), peer=False)
+        Case("dropout", seeded(F.dropout, p=p), ((7, 9),), lambda x, p=p: x * mask(p, *x.shape), peer=False)
         for p in (0.5, 0.0)
     ),
-    Case("dropout", seeded(dropout, p=1.0), ((7, 9),), lambda x: 0.0 * x, peer=False),
-    Case("dropout", seeded(dropout, p=0.5, training=False), ((7, 9),), lambda x: x, peer=False),
-    Case("dropout1d", seeded(dropout1d), ((3, 4, 5),), lambda x: x * mask(0.5, 3, 4, 1), peer=False),
-    Case("dropout2d", seeded(dropout2d), ((2, 3, 4, 5),), lambda x: x * mask(0.5, 2, 3, 1, 1), peer=False),
-    Case("dropout3d", seeded(dropout3d, p=0.2), ((4, 2, 3, 2),), lambda x: x * mask(0.2, 4, 1, 1, 1), peer=False),
+    Case("dropout", seeded(F.dropout, p=1.0), ((7, 9),), lambda x: 0.0 * x, peer=False),
+    Case("dropout", seeded(F.dropout, p=0.5, training=False), ((7, 9),), lambda x: x, peer=False),
+    Case("dropout1d", seeded(F.dropout1d), ((3, 4, 5),), lambda x: x * mask(0.5, 3, 4, 1), peer=False),
+    Case("dropout2d", seeded(F.dropout2d), ((2, 3, 4, 5),), lambda x: x * mask(0.5, 2, 3, 1, 1), peer=False),
+    Case("dropout3d", seeded(F.dropout3d, p=0.2), ((4, 2, 3, 2),), lambda x: x * mask(0.2, 4, 1, 1, 1), peer=False),
 ]

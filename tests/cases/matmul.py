@@ -3,7 +3,7 @@ import math
 import numpy as np
 
 import pydl
-from pydl.ops.matmul import linear
+import pydl.nn.functional as F
 from pydl.testing import Case
 
 
@@ -78,14 +78,14 @@ CASES = [
         lambda c, a, b: 2 * c + _product(a, b),
     ),
     *(
-        Case("linear", linear, shapes, _affine)
+        Case("linear", F.linear, shapes, _affine)
         for shapes in [((4, 33), (65, 33), (65,)), ((2, 3, 5), (7, 5)), ((5,), (7, 5), (7,)), ((0, 5), (7, 5), (7,))]
     ),
-    Case("linear", linear, ((3, 5), (5,)), lambda x, w: _product(x, w)),
+    Case("linear", F.linear, ((3, 5), (5,)), lambda x, w: _product(x, w)),
     *(
         Case(
             f"linear {name}",
-            lambda x, w, b, name=name: linear(x, w, b, activation=name),
+            lambda x, w, b, name=name: F.linear(x, w, b, activation=name),
             ((3, 6, 9), (37, 9), (37,)),
             lambda x, w, b, f=f: f(_affine(x, w, b)),
             peer=False,
