@@ -75,8 +75,7 @@ void conv2d(In x, In weight, In bias, Out y, Pair stride, Pair padding, Pair dil
 // step 1.
 void conv2d_transpose(In gy, In weight, In bias, Out gx, Pair stride, Pair padding, Pair dilation, int64_t groups) {
   check_shapes(gx, weight, gy, stride, padding, dilation, groups);
-  expect(!bias || (bias.size == gx.dim(1) && bias.dtype == gx.dtype),
-         "bias has one element an output channel");
+  expect(!bias || (bias.size == gx.dim(1) && bias.dtype == gx.dtype), "bias has one element an output channel");
   if (gx.size == 0) return;
   by_float(gx, [&](auto zero) {
     using T = decltype(zero);

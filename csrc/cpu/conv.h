@@ -47,17 +47,32 @@ inline void check_shapes(const Array& x, const Array& weight, const Array& y, Pa
   expect(x.dim(0) == y.dim(0) && y.dim(1) == weight.dim(0), "batch and output channels");
   constexpr int64_t most = int64_t(1) << 31;
   for (int i = 0; i < 2; ++i)
-    expect(stride[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && std::max({stride[i], dilation[i], padding[i]}) < most,
-           "stride and dilation from 1, padding from 0, all below 2^31");
+    expect(
+        stride[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && std::max({stride[i], dilation[i], padding[i]}) < most,
+        "stride and dilation from 1, padding from 0, all below 2^31");
 }
 
 /// dst[i] = src[i], i < n, for the short rows of images.
 template <class T>
 PYDL_INLINE void copy_run(const T* src, int64_t n, T* dst) {
   constexpr int L = LANES<T>;
-  int64_t i = 0;
-  for (; i + L <= n; i += L) store(dst + i, load(src + i));
-  if (i < n) store_n(dst + i, load_n(src + i, int(n - i)), int(n - i));
+  if (n >= L) {
+    for (int64_t i = 0; i < n - L; i += L) store(dst + i, load(src + i));
+    store(dst + n - L, load(src + n - L));  // overlaps the one before: cheaper than a partial vector
+    return;
+  }
+  auto piece = [&](auto count) {
+    if (n & count.value) memcpy(dst, src, count.value * sizeof(T)), dst += count.value, src += count.value;
+  };
+  if constexpr (L > 8) piece(std::integral_constant<int, 8>{});
+  if constexpr (L > 4) piece(std::integral_constant<int, 4>{});
+  piece(std::integral_constant<int, 2>{});
+  piece(std::integral_constant<int, 1>{});
+}
+/// Zeros from dst to at least dst + n, in whole vectors.
+template <class T>
+PYDL_INLINE void clear_run(T* dst, int64_t n) {
+  for (int64_t i = 0; i < n; i += LANES<T>) store(dst + i, vec<T>{});
 }
 
 /// A copy of some rows of an image with everything in it that a kernel reads outside the image as zeros. Each row is
@@ -103,7 +118,8 @@ struct PaddedRows {
     return channel * plane + (t.row - first_row) * pitch + column % column_step * segment + column / column_step;
   }
 
-  /// Copies what output rows [row, row + count) of `channels` channels of the image x read.
+  /// Copies what output rows [row, row + count) of `channels` channels of the image x read. Zeros may run a vector over
+  /// into what is copied next: dst has LANES elements to spare at its end.
   template <class T>
   void copy(const T* x, int64_t channels, int64_t row, int64_t count, T* dst) const {
     const int64_t copied = (count - 1) * row_step + tap_rows, source = row * row_step + first_row;
@@ -111,7 +127,7 @@ struct PaddedRows {
       for (int64_t h = 0; h < copied; ++h) {
         if (!row_used[h % row_step]) continue;
         T* d = dst + c * plane + h * pitch;
-        if (source + h < 0 || source + h >= height) std::fill(d, d + pitch, T(0));
+        if (source + h < 0 || source + h >= height) clear_run(d, pitch);
         else copy_row(x + (c * height + source + h) * width, d);
       }
   }
@@ -126,11 +142,11 @@ struct PaddedRows {
       const int64_t origin = first_column + phase;  // element i is column origin + i * step of x
       const int64_t low = std::clamp<int64_t>(ceil_div(-origin, column_step), 0, segment);
       const int64_t high = std::clamp<int64_t>(ceil_div(width - origin, column_step), low, segment);
-      std::fill(dst, dst + low, T(0));
+      clear_run(dst, low);
       if (column_step == 1) copy_run(src + origin + low, high - low, dst + low);
       else
         for (int64_t i = low; i < high; ++i) dst[i] = src[origin + i * column_step];
-      std::fill(dst + high, dst + segment, T(0));
+      clear_run(dst + high, segment - high);
     }
   }
 };

@@ -107,28 +107,34 @@ class Correlator {
     const Split split = bands(CACHE / 2);
     padded_.reserve(split.length(0));
     const std::vector<int64_t> at = offsets();
-    const int64_t taps = int64_t(at.size());
     for_bands(split, [&](int64_t n, int64_t g, int64_t first, int64_t rows) {
-      constexpr int W = 4;
-      T* copy = scratch<T>(PADDED, padded_.plane + W * L);
+      T* copy = scratch<T>(PADDED, padded_.plane + 4 * L);
       padded_.copy(c_.image(n, g), 1, first, rows, copy);
-      const T* w = panel(g, 0);
-      const T start = c_.bias ? c_.bias[g] : T(0);
       for (int64_t r = 0; r < rows; ++r) {
+        const T* x = copy + padded_.position(r);
         T* y = c_.place(n, g, 0, first + r);
-        for (int64_t q = 0; q < c_.columns; q += W * L) {
-          const T* x = copy + padded_.position(r) + q;
-          vec<T> sum[W];
-          PYDL_UNROLL for (int j = 0; j < W; ++j) sum[j] = splat(start);
-          for (int64_t t = 0; t < taps; ++t)
-            PYDL_UNROLL for (int j = 0; j < W; ++j) sum[j] += w[t] * load(x + at[t] + j * L);
-          alignas(64) T buffer[W * L];
-          PYDL_UNROLL for (int j = 0; j < W; ++j) store(buffer + j * L, sum[j]);
-          activate(c_.activation, buffer, W * L, 1, W * L);
-          write(buffer, std::min<int64_t>(W * L, c_.columns - q), y + q * c_.y_column_step);
-        }
+        int64_t q = 0;
+        for (; q + 2 * L < c_.columns; q += 4 * L) depthwise_piece<4>(g, x + q, at.data(), q, y);
+        if (q + L < c_.columns) depthwise_piece<2>(g, x + q, at.data(), q, y);
+        else if (q < c_.columns) depthwise_piece<1>(g, x + q, at.data(), q, y);
       }
     });
+  }
+
+  /// W vectors of a row from column q on.
+  template <int W>
+  void depthwise_piece(int64_t g, const T* x, const int64_t* at, int64_t q, T* y) const {
+    const T* w = panel(g, 0);
+    vec<T> sum[W];
+    PYDL_UNROLL for (int j = 0; j < W; ++j) sum[j] = splat(c_.bias ? c_.bias[g] : T(0));
+    for (int64_t t = 0; t < depth_; ++t)
+      PYDL_UNROLL for (int j = 0; j < W; ++j) sum[j] += w[t] * load(x + at[t] + j * L);
+    const bool whole = q + W * L <= c_.columns && c_.y_column_step == 1;
+    alignas(64) T buffer[W * L];
+    T* sums = whole ? y + q : buffer;
+    PYDL_UNROLL for (int j = 0; j < W; ++j) store(sums + j * L, sum[j]);
+    activate(c_.activation, sums, W * L, 1, W * L);
+    if (!whole) write(buffer, std::min<int64_t>(W * L, c_.columns - q), y + q * c_.y_column_step);
   }
 
   // ---- by rows
@@ -137,19 +143,24 @@ class Correlator {
     const Split split = bands(CACHE / 2);
     padded_.reserve(split.length(0));
     const std::vector<int64_t> at = offsets();
+    const int64_t pair = c_.columns <= L ? 2 : 1;  // rows of a tile
     for_bands(split, [&](int64_t n, int64_t g, int64_t first, int64_t rows) {
       T* copy = scratch<T>(PADDED, c_.channels * padded_.plane + WIDTH);
       padded_.copy(c_.image(n, g), c_.channels, first, rows, copy);
       for (int64_t p = 0; p < panels_.count; ++p)
-        for (int64_t r = 0; r < rows; ++r)
+        for (int64_t r = 0; r < rows; r += pair) {
+          const int64_t used = std::min(pair, rows - r);
           for (int64_t q = 0; q < c_.columns; q += WIDTH)
-            row_tile(n, g, p, copy + padded_.position(r) + q, at.data(), first + r, q, r + 1 < rows);
+            row_tile(n, g, p, copy + padded_.position(r) + q, at.data(), first + r, q, used == 2, r + used < rows);
+        }
     });
   }
 
-  void row_tile(int64_t n, int64_t g, int64_t p, const T* x, const int64_t* at, int64_t row, int64_t q,
+  /// A piece of an output row, or a vector each of two rows.
+  void row_tile(int64_t n, int64_t g, int64_t p, const T* x, const int64_t* at, int64_t row, int64_t q, bool two_rows,
                 bool more_rows) {
-    const int h = int(panels_.length(p)), w = int(std::min<int64_t>(WIDTH, c_.columns - q)), vectors = (w + L - 1) / L;
+    const int h = int(panels_.length(p)), w = int(std::min<int64_t>(WIDTH, c_.columns - q));
+    const int vectors = two_rows ? 2 : (w + L - 1) / L;
     Tile<T> t;
     t.k = depth_;
     t.a = panel(g, p), t.a_row = 1, t.a_step = h;
@@ -158,32 +169,39 @@ class Correlator {
     t.relu = c_.activation == Activation::relu;
     const Activation activation = t.relu ? Activation::none : c_.activation;
     T* y = c_.place(n, g, panels_.start(p), row) + q * c_.y_column_step;
-    const int64_t plane = c_.y_height * c_.y_width;
+    const int64_t plane = c_.y_height * c_.y_width, next = c_.y_row_step * c_.y_width;
+    if (two_rows) t.b_vector = padded_.position(1);
     // Surplus lanes may fall on the next row, which this band writes after.
-    const bool spill = more_rows && c_.y_row_step == 1 && c_.columns == c_.y_width && vectors * L - w <= c_.columns;
-    if (c_.y_column_step == 1 && (w % L == 0 || spill)) {
+    const int surplus = (w + L - 1) / L * L - w;
+    const bool spill = more_rows && c_.y_row_step == 1 && c_.columns == c_.y_width && surplus <= c_.columns;
+    if (c_.y_column_step == 1 && activation == Activation::none && (surplus == 0 || spill)) {
       t.c = y, t.c_row = plane;
+      if (two_rows) t.c_vector = next;
       run_tile(h, vectors, t);
-      activate(activation, y, plane, h, w);
       return;
     }
     alignas(64) T buffer[TILE_ROWS * WIDTH];
     t.c = buffer, t.c_row = WIDTH;
     run_tile(h, vectors, t);
-    activate(activation, buffer, WIDTH, h, w);
-    for (int i = 0; i < h; ++i) write(buffer + i * WIDTH, w, y + i * plane);
+    activate(activation, buffer, WIDTH, h, vectors * L);
+    for (int i = 0; i < h; ++i) {
+      write(buffer + i * WIDTH, w, y + i * plane);
+      if (two_rows) write(buffer + i * WIDTH + L, w, y + i * plane + next);
+    }
   }
 
   // ---- dense
 
-  struct Run {
-    int64_t source;  // in the padded copies
-    int lane, length;
+  /// A run of neighbouring positions in a vector: its lanes from `lane` on are found at `source` + lane in the padded
+  /// copies.
+  struct Part {
+    int64_t source;
+    int lane;
   };
-  /// The positions [begin, end) of all images' rows put end to end.
+  /// The parts of each vector of positions: those of vector v are [of_vector[v], of_vector[v + 1]).
   struct Positions {
-    std::vector<Run> runs;         // pieces of rows, in order
-    std::vector<int64_t> of_tile;  // first run of each tile, and the end
+    std::vector<Part> parts;
+    std::vector<int64_t> of_vector;
   };
 
   void dense() {
@@ -215,8 +233,8 @@ class Correlator {
   void dense_unit(int64_t g, int64_t begin, int64_t end, int64_t block, const int64_t* at, int64_t p0, int64_t p1) {
     const int64_t n = end - begin, ld = (n + WIDTH - 1) / WIDTH * WIDTH, area = c_.rows * c_.columns;
     const int64_t images = (end - 1) / area - begin / area + 1;
-    T* copy = scratch<T>(PADDED, images * c_.channels * padded_.plane + WIDTH);
-    T* packed = scratch<T>(PACKED, block * ld + WIDTH);
+    T* copy = scratch<T>(PADDED, images * c_.channels * padded_.plane + 2 * WIDTH) + WIDTH;
+    T* packed = scratch<T>(PACKED, block * ld);
     T* sums = scratch<T>(SUMS, (panels_.start(p1 - 1) + panels_.length(p1 - 1) - panels_.start(p0)) * ld);
     static thread_local Positions positions;
     locate(g, begin, end, copy, positions);
@@ -226,7 +244,8 @@ class Correlator {
       t.b_offset = PACKED_ROWS<T>.offset;
       t.accumulate = k > 0;
       t.relu = k + block >= depth_ && c_.activation == Activation::relu;
-      for (int64_t j = 0; j < n; j += WIDTH) pack_tile(positions, j / WIDTH, copy, at + k, t.k, packed + j * t.k);
+      for (int64_t v = 0; v * L < n; ++v)
+        pack_vector(positions, v, copy, at + k, t.k, packed + v / TILE_VECTORS * WIDTH * t.k + v % TILE_VECTORS * L);
       for (int64_t p = p0; p < p1; ++p) {
         const int h = int(panels_.length(p));
         t.a = panel(g, p) + k * h, t.a_row = 1, t.a_step = h;
@@ -244,11 +263,11 @@ class Correlator {
     scatter(g, begin, end, sums, ld, panels_.start(p0), filters);
   }
 
-  /// Copies the rows that hold positions [begin, end) and lists where the columns of each tile are found there.
+  /// Copies the rows that hold positions [begin, end) and lists where the lanes of each vector are found there.
   void locate(int64_t g, int64_t begin, int64_t end, T* copy, Positions& positions) {
     const int64_t area = c_.rows * c_.columns;
     const T* origin = copy;
-    positions.runs.clear(), positions.of_tile.clear();
+    positions.parts.clear(), positions.of_vector.clear();
     int64_t lane = 0;
     for (int64_t j = begin; j < end;) {
       const int64_t image = j / area, stop = std::min(end, (image + 1) * area), first = j % area / c_.columns;
@@ -257,24 +276,45 @@ class Correlator {
       copy += c_.channels * padded_.plane;
       while (j < stop) {
         const int64_t row = j % area / c_.columns, column = j % c_.columns;
-        const int length = int(std::min({c_.columns - column, stop - j, WIDTH - lane}));
-        if (lane == 0) positions.of_tile.push_back(int64_t(positions.runs.size()));
-        positions.runs.push_back({base - origin + padded_.position(row - first) + column, int(lane), length});
-        lane = (lane + length) % WIDTH, j += length;
+        const int64_t length = std::min({c_.columns - column, stop - j, L - lane});
+        if (lane == 0) positions.of_vector.push_back(int64_t(positions.parts.size()));
+        positions.parts.push_back({base - origin + padded_.position(row - first) + column - lane, int(lane)});
+        lane = (lane + length) % L, j += length;
       }
     }
-    positions.of_tile.push_back(int64_t(positions.runs.size()));
+    positions.of_vector.push_back(int64_t(positions.parts.size()));
   }
 
-  void pack_tile(const Positions& positions, int64_t tile, const T* copy, const int64_t* at, int64_t depth,
-                 T* dst) const {
-    const Run *run = positions.runs.data() + positions.of_tile[tile],
-              *last = positions.runs.data() + positions.of_tile[tile + 1];
-    for (int64_t k = 0; k < depth; ++k, dst += WIDTH) {
-      const T* x = copy + at[k];
-      // Whole vectors in ascending order: what a run writes too much, the next one or the next row overwrites.
-      for (const Run* r = run; r < last; ++r)
-        for (int l = 0; l < r->length; l += L) store(dst + r->lane + l, load(x + r->source + l));
+  void pack_vector(const Positions& positions, int64_t v, const T* copy, const int64_t* at, int64_t depth,
+                   T* dst) const {
+    const Part* parts = positions.parts.data() + positions.of_vector[v];
+    switch (positions.of_vector[v + 1] - positions.of_vector[v]) {
+      case 1:
+        return pack_parts<1>(parts, 1, copy, at, depth, dst);
+      case 2:
+        return pack_parts<2>(parts, 2, copy, at, depth, dst);
+      case 3:
+        return pack_parts<3>(parts, 3, copy, at, depth, dst);
+      case 4:
+        return pack_parts<4>(parts, 4, copy, at, depth, dst);
+      default:
+        return pack_parts<L>(parts, positions.of_vector[v + 1] - positions.of_vector[v], copy, at, depth, dst);
+    }
+  }
+  /// A vector of the column matrix, all rows: each part is loaded where its lanes fall into place, and the parts are
+  /// blended in registers (unaligned stores one over the other cost twice as much).
+  template <int P>
+  static void pack_parts(const Part* parts, int64_t count, const T* copy, const int64_t* at, int64_t depth, T* dst) {
+    if constexpr (P <= 4) count = P;
+    const T* x[P];
+    using Mask = decltype(vec<T>{} < vec<T>{});
+    Mask from_here[P], lanes{};
+    for (int l = 0; l < L; ++l) lanes[l] = l;
+    for (int64_t i = 0; i < count; ++i) x[i] = copy + parts[i].source, from_here[i] = lanes >= parts[i].lane;
+    for (int64_t k = 0; k < depth; ++k) {
+      vec<T> value = load(x[0] + at[k]);
+      for (int64_t i = 1; i < count; ++i) value = from_here[i] ? load(x[i] + at[k]) : value;
+      store(dst + k * WIDTH, value);
     }
   }
 

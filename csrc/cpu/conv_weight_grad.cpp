@@ -84,14 +84,14 @@ class WeightGradient {
     for (int64_t h = 0; h < copied; ++h, dst += pitch_) {
       const int64_t row = first * stride_[0] - padding_[0] + h;
       if (row < 0 || row >= height_) {
-        std::fill(dst, dst + pitch_, T(0));
+        clear_run(dst, pitch_);
         continue;
       }
-      std::fill(dst, dst + low * channels_, T(0));
+      clear_run(dst, low * channels_);
       // may spill a vector to the right, which is written next
       pack(View<T>{src + row * width_, height_ * width_, 1}, int(channels_), high - low, dst + low * channels_,
            channels_);
-      std::fill(dst + high * channels_, dst + pitch_, T(0));
+      clear_run(dst + high * channels_, pitch_ - high * channels_);
     }
     if (!copy_gy_) return;
     const T* gy = gy_ + ((n * groups_ + g) * filters_ * rows_ + first) * columns_;

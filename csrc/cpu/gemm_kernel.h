@@ -33,9 +33,10 @@ struct Tile {
   const int64_t* b_offset = nullptr;
   T* c = nullptr;
   int64_t c_row = 0;
-  const T* row_bias = nullptr;  // bias[i], where the sum starts
-  const T* col_bias = nullptr;  // bias[j]; whole vectors are read
-  bool accumulate = false;      // the sum starts from C, which already has the bias
+  int64_t b_vector = LANES<T>, c_vector = LANES<T>;  // from a tile's first vector to its second, in B and in C
+  const T* row_bias = nullptr;                       // bias[i], where the sum starts
+  const T* col_bias = nullptr;                       // bias[j]; whole vectors are read
+  bool accumulate = false;                           // the sum starts from C, which already has the bias
   bool relu = false;
 };
 
@@ -50,16 +51,17 @@ void tile_kernel(const Tile<T>& t) {
   PYDL_UNROLL for (int g = 0; g < GROUPS; ++g) row[g] = (const char*)t.a + 3 * g * row_bytes;
 
   PYDL_UNROLL for (int i = 0; i < H; ++i) PYDL_UNROLL for (int j = 0; j < W; ++j) {
-    if (t.accumulate) sum[i][j] = load(t.c + i * t.c_row + j * L);
+    if (t.accumulate) sum[i][j] = load(t.c + i * t.c_row + j * t.c_vector);
     else if (t.row_bias) sum[i][j] = splat(t.row_bias[i]);
     else if (t.col_bias) sum[i][j] = load(t.col_bias + j * L);
     else sum[i][j] = vec<T>{};
   }
   const int64_t* offset = t.b_offset;
   const T* b = t.b;
+  const int64_t b_vector = t.b_vector;
   auto step = [&](int64_t b_offset) __attribute__((always_inline)) {
     vec<T> bv[W];
-    PYDL_UNROLL for (int j = 0; j < W; ++j) bv[j] = load(b + b_offset + j * L);
+    PYDL_UNROLL for (int j = 0; j < W; ++j) bv[j] = load(b + b_offset + j * b_vector);
     PYDL_UNROLL for (int i = 0; i < H; ++i) {
       T av = *(const T*)(row[i / 3] + (i % 3) * row_bytes);
       PYDL_UNROLL for (int j = 0; j < W; ++j) sum[i][j] += av * bv[j];
@@ -78,7 +80,7 @@ void tile_kernel(const Tile<T>& t) {
     PYDL_UNROLL for (int i = 0; i < H; ++i) PYDL_UNROLL for (int j = 0; j < W; ++j) sum[i][j] =
         rules::relu::value(sum[i][j], T(0), T(0));
   PYDL_UNROLL for (int i = 0; i < H; ++i) PYDL_UNROLL for (int j = 0; j < W; ++j)
-      store(t.c + i * t.c_row + j * L, sum[i][j]);
+      store(t.c + i * t.c_row + j * t.c_vector, sum[i][j]);
 }
 
 template <class T, int... I>
