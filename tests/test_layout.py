@@ -18,7 +18,7 @@ SOURCES = [
     for p in (ROOT / folder).rglob("*")
     if p.suffix in (".py", ".cpp", ".h", ".cu", ".cuh")
 ]
-SHARED_BY_KERNELS = {"gemm", "memory", "parallel", "strided"}  # csrc/cpu files that are not rooms
+SHARED_BY_KERNELS = {"ceiling", "gemm", "memory", "parallel", "strided"}  # csrc/cpu files that are not rooms
 WITHOUT_OPS = {"optim", "random"}  # rooms of kernels that no op calls
 
 
