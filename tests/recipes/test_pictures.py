@@ -40,5 +40,5 @@ def test_no_global_state_of_pyplot_is_used():
     import subprocess
     import sys
 
-    program = "from pydl.recipes import pictures, lenet; import sys; assert 'matplotlib.pyplot' not in sys.modules"
+    program = "from pydl.recipes import pictures; import sys; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
