@@ -1,5 +1,8 @@
 """Layers, losses and their initialization, under PyTorch's names."""
 
+import sys
+
+from ..optim import clip
 from . import functional, init
 from .activation import (
     CELU,
@@ -27,7 +30,35 @@ from .activation import (
     Threshold,
 )
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Fold, Unfold
+from .dropout import Dropout, Dropout1d, Dropout2d
+from .embedding import Embedding
 from .linear import Bilinear, Linear
+from .loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from .module import Module
+from .norm import BatchNorm1d, BatchNorm2d, LayerNorm
 from .parameter import Parameter
+from .pool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from .shape import Flatten, Identity, Unflatten
+from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+
+utils = sys.modules[f"{__name__}.utils"] = clip  # its name in PyTorch

@@ -8,7 +8,7 @@ from ..ops.embedding import *
 from ..ops.loss import *
 from ..ops.matmul import linear
 from ..ops.norm import *
+from ..ops.pad import *
 from ..ops.pool import *
 from ..ops.softmax import *
-from ..ops.pad import *
 from ..ops.subscript import one_hot
