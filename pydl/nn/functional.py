@@ -6,7 +6,7 @@ from ..ops.dropout import *
 from ..ops.elementwise import tanh
 from ..ops.embedding import *
 from ..ops.loss import *
-from ..ops.matmul import linear
+from ..ops.matmul import bilinear, linear
 from ..ops.norm import *
 from ..ops.pad import *
 from ..ops.pool import *

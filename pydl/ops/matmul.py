@@ -13,7 +13,7 @@ from .elementwise import broadcast_shapes, pair, stretched
 
 # fmt: off
 __all__ = [
-    "addmm", "baddbmm", "bmm", "dot", "inner", "linear", "matmul", "mm", "mv", "outer", "vdot",
+    "addmm", "baddbmm", "bilinear", "bmm", "dot", "inner", "linear", "matmul", "mm", "mv", "outer", "vdot",
 ]
 # fmt: on
 
@@ -218,3 +218,18 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, activat
     else:
         y = _linear_activation(x, weight, bias, activation=activation)
     return y.squeeze(0) if input.ndim == 1 else y
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Σᵢⱼ input1ᵢ weight[o, i, j] input2ⱼ + bias[o]; weight (out, n, m), inputs (..., n) and (..., m)."""
+    lead = input1.shape[:-1]
+    if weight.ndim != 3 or (*lead, *weight.shape[1:]) != (*input2.shape[:-1], *input1.shape[-1:], *input2.shape[-1:]):
+        raise RuntimeError(
+            f"bilinear: input1 {input1.shape}, input2 {input2.shape} and weight {weight.shape} do not belong together"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise RuntimeError(f"bilinear: bias has shape {bias.shape}, expected {weight.shape[:1]}")
+    out, n, m = weight.shape
+    first = matmul(_rows(input1), weight.permute(1, 0, 2).reshape(n, out * m)).reshape(*lead, out, m)
+    y = matmul(first, input2.unsqueeze(-1)).squeeze(-1)
+    return y if bias is None else y + bias

@@ -81,6 +81,15 @@ CASES = [
         Case("linear", F.linear, shapes, _affine)
         for shapes in [((4, 33), (65, 33), (65,)), ((2, 3, 5), (7, 5)), ((5,), (7, 5), (7,)), ((0, 5), (7, 5), (7,))]
     ),
+    *(
+        Case(
+            "bilinear",
+            F.bilinear,
+            (a, b, w, w[:1]),
+            lambda a, b, w, c: np.einsum("...i,oij,...j->...o", a, w, b) + c,
+        )
+        for a, b, w in [((4, 3), (4, 5), (2, 3, 5)), ((2, 3, 33), (2, 3, 1), (7, 33, 1)), ((0, 2), (0, 2), (1, 2, 2))]
+    ),
     Case("linear", F.linear, ((3, 5), (5,)), lambda x, w: _product(x, w)),
     *(
         Case(
