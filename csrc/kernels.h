@@ -91,6 +91,26 @@ KERNEL(adaptive_avg_pool_forward, In x, Out y)
 KERNEL(adaptive_avg_pool_backward, In gy, Out gx)
 KERNEL(adaptive_max_pool_forward, In x, Out y, Out index)
 
+// attention: q (B, H, L, E), k (B, G, S, E), v (B, G, S, D), mask (B, H, L, S) bool (true: visible) or added, or absent
+KERNEL(attention_forward, Strided q, Strided k, Strided v, Strided mask, Out y, Out lse, double scale, bool causal,
+       double dropout, uint64_t seed, uint64_t offset)
+KERNEL(attention_backward, Strided q, Strided k, Strided v, Strided mask, In y, In lse, In gy, Out gq, Out gk, Out gv,
+       double scale, bool causal, double dropout, uint64_t seed, uint64_t offset)
+
+// rnn: one direction of a layer. Rows (N, .) of all steps in packed order, sizes[t] of them at step t; states (B, .);
+// x is the input's share of the gates with both biases, (N, 4 H) in the order i, f, g, o, (N, 3 H) in r, z, n, or (N, H).
+KERNEL(rnn_forward, In x, In h0, In weight, Out y, Out h, bool relu, std::vector<int64_t> sizes, bool reverse)
+KERNEL(rnn_backward, In h0, In weight, In y, In gy, In gh, Out gx, Out gh0, Out gweight, bool relu,
+       std::vector<int64_t> sizes, bool reverse)
+KERNEL(gru_forward, In x, In h0, In weight, In bias, Out y, Out h, Out gates, Out inner, std::vector<int64_t> sizes,
+       bool reverse)
+KERNEL(gru_backward, In h0, In weight, In y, In gates, In inner, In gy, In gh, Out gx, Out gh0, Out gweight, Out gbias,
+       std::vector<int64_t> sizes, bool reverse)
+KERNEL(lstm_forward, In x, In h0, In c0, In weight, In projection, Out y, Out h, Out c, Out gates, Out cells,
+       std::vector<int64_t> sizes, bool reverse)
+KERNEL(lstm_backward, In h0, In c0, In weight, In projection, In y, In gates, In cells, In gy, In gh, In gc, Out gx, Out gh0,
+       Out gc0, Out gweight, Out gprojection, std::vector<int64_t> sizes, bool reverse)
+
 // ceiling: what the machine can do at most (bench)
 KERNEL(fma_ceiling, Out rate)
 KERNEL(stream, In x, Out y)
