@@ -34,6 +34,7 @@ from .ops.join import *
 from .ops.matmul import *
 from .ops.order import *
 from .ops.reduce import *
+from .ops.rnn import *
 from .ops.shape import *
 from .ops.softmax import log_softmax, softmax
 from .ops.subscript import *

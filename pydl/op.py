@@ -40,10 +40,9 @@ class Op:
     kernel: Callable | None  # kernel(k, *arrays, **attrs) -> array or tuple of arrays, with `saves`: (that, saved arrays)
     saves = False
 
-    def __init__(self, meaning: Callable, name: str | None = None):
-        parameters = inspect.signature(meaning).parameters.values()
+    def __init__(self, meaning: Callable, inputs: list[str], name: str | None = None):
         self.name = name or meaning.__name__.strip("_")
-        self.inputs = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "k"]
+        self.inputs = inputs
         self.__doc__ = meaning.__doc__
         self.__name__ = self.name
         REGISTRY[self.name] = self
@@ -93,6 +92,11 @@ class Op:
         raise NotImplementedError
 
 
+def _positional(function: Callable) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
 def _reason(error: Exception) -> str:
     text = str(error)
     return (
@@ -110,7 +114,7 @@ class Primitive(Op):
     """
 
     def __init__(self, forward: Callable, *, broadcast: bool = False, name: str | None = None):
-        super().__init__(forward, name)
+        super().__init__(forward, _positional(forward)[1:], name)
         self.kernel, self.broadcast = forward, broadcast
         self.formulas: list = [None] * len(self.inputs)
         self._reads: list[frozenset[int]] = [frozenset()] * len(self.inputs)
@@ -179,7 +183,7 @@ class Fused(Op):
     saves = True
 
     def __init__(self, reference: Callable, name: str | None = None):
-        super().__init__(reference, name)
+        super().__init__(reference, _positional(reference), name)
         self.reference = reference
         self.kernel = None
         self.gradient: _Gradient | None = None

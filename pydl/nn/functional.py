@@ -1,6 +1,7 @@
 """Layers and losses as functions, under PyTorch's names: the rooms of `pydl.ops` that belong to neural networks."""
 
 from ..ops.activation import *
+from ..ops.attention import *
 from ..ops.conv import *
 from ..ops.dropout import *
 from ..ops.elementwise import tanh

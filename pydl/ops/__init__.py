@@ -2,6 +2,7 @@
 
 from . import (
     activation,
+    attention,
     compare,
     conv,
     dropout,
@@ -17,6 +18,7 @@ from . import (
     pad,
     pool,
     reduce,
+    rnn,
     shape,
     softmax,
     subscript,

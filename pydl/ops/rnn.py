@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..backend import empty, empty_like
+from ..create import zeros
 from ..op import op
 from ..tensor import Tensor
 from .join import cat
@@ -144,7 +145,7 @@ def direction(kind: str, x: Tensor, states: Sequence[Tensor], weights: dict, siz
         if bias_hh is not None:
             hidden = states[0].shape[1]
             inner = bias_hh[2 * hidden :]
-            outer = cat([bias_hh[: 2 * hidden], bias_hh.new_zeros(hidden)])
+            outer = cat([bias_hh[: 2 * hidden], zeros(hidden, dtype=bias_hh.dtype)])
             bias_ih = _both(bias_ih, outer)
         gates = linear(x, weights["weight_ih"], bias_ih)
         return _gru(gates, states[0], weights["weight_hh"], inner, sizes=sizes, reverse=reverse)
