@@ -37,7 +37,9 @@ def _describe(arrays) -> str:
 class Op:
     """Runs a forward and puts the result on the tape. Subclasses say how it is differentiated."""
 
-    kernel: Callable | None  # kernel(k, *arrays, **attrs) -> array or tuple of arrays, with `saves`: (that, saved arrays)
+    kernel: (
+        Callable | None
+    )  # kernel(k, *arrays, **attrs) -> array or tuple of arrays, with `saves`: (that, saved arrays)
     saves = False
 
     def __init__(self, meaning: Callable, inputs: list[str], name: str | None = None):

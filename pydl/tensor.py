@@ -36,9 +36,13 @@ class Tensor:
     _requires_grad = False
     _edge: tuple | None = None  # (node, i): it is the i-th output of that operation
     _base: Tensor | None = None  # the tensor that this one is a differentiable view of
-    _seen = 0  # how often the history was replaced by an in-place operation; for a view: of its base, when last looked at
+    _seen = (
+        0  # how often the history was replaced by an in-place operation; for a view: of its base, when last looked at
+    )
     _hooks: dict | None = None
-    _versions: list[int] | None  # [count of in-place writes], shared by all views of one storage; None in inference mode
+    _versions: (
+        list[int] | None
+    )  # [count of in-place writes], shared by all views of one storage; None in inference mode
     __array_priority__ = 1000  # numpy leaves `array * tensor` to the tensor
 
     def __init__(self, data, requires_grad: bool = False):

@@ -58,6 +58,7 @@ from .pool import (
     MaxPool1d,
     MaxPool2d,
 )
+from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .shape import Flatten, Identity, Unflatten
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 

@@ -35,8 +35,7 @@ def pack_padded_sequence(
         raise RuntimeError(f"pack_padded_sequence: {lengths.size} lengths for a batch of {input.shape[1]} sequences")
     if lengths.size and not 1 <= lengths.min() <= lengths.max() <= input.shape[0]:
         raise RuntimeError(
-            f"pack_padded_sequence: lengths run from {lengths.min()} to {lengths.max()}, "
-            f"expected 1 to {input.shape[0]}"
+            f"pack_padded_sequence: lengths run from {lengths.min()} to {lengths.max()}, expected 1 to {input.shape[0]}"
         )
     order = None
     if not enforce_sorted:

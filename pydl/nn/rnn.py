@@ -40,7 +40,9 @@ class RNNBase(Module):
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout must be a probability in [0, 1], got {dropout}")
         if not 0 <= proj_size < hidden_size:
-            raise ValueError(f"proj_size must be at least 0 and smaller than hidden_size {hidden_size}, got {proj_size}")
+            raise ValueError(
+                f"proj_size must be at least 0 and smaller than hidden_size {hidden_size}, got {proj_size}"
+            )
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -146,7 +148,9 @@ class RNNBase(Module):
 class RNN(RNNBase):
     """Elman network: h = f(W_ih x + b_ih + W_hh h' + b_hh), f "tanh" or "relu"; see RNNBase for shapes."""
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args, **kwargs):
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args, **kwargs
+    ):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNN: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
         self_mode = f"RNN_{nonlinearity.upper()}"

@@ -84,7 +84,11 @@ def scaled_dot_product_attention(
             raise RuntimeError(
                 f"scaled_dot_product_attention: query is {query.dtype}, {name} is {x.dtype}; expected one floating dtype"
             )
-    if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+    if (
+        min(query.ndim, key.ndim, value.ndim) < 2
+        or query.shape[-1] != key.shape[-1]
+        or key.shape[-2] != value.shape[-2]
+    ):
         raise RuntimeError(
             "scaled_dot_product_attention: expected query (*, L, E), key (*, S, E), value (*, S, D), "
             f"got {query.shape}, {key.shape}, {value.shape}"

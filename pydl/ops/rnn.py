@@ -133,7 +133,9 @@ def _both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return a if b is None else b if a is None else a + b
 
 
-def direction(kind: str, x: Tensor, states: Sequence[Tensor], weights: dict, sizes, reverse: bool) -> tuple[Tensor, ...]:
+def direction(
+    kind: str, x: Tensor, states: Sequence[Tensor], weights: dict, sizes, reverse: bool
+) -> tuple[Tensor, ...]:
     """One direction of one layer: outputs (N, ·) and the last states.
 
     kind "LSTM", "GRU", "RNN_TANH" or "RNN_RELU"; x (N, I) in packed order; weights by PyTorch's names weight_ih, weight_hh,
