@@ -18,6 +18,6 @@ def test_readme_example(block, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
     accuracy = re.search(r"test accuracy ([\d.]+)%", capsys.readouterr().out)
-    if "test accuracy" in block:  # an example that trains must have learned
+    if "test accuracy" in block:  # an example that trains must have learned; chance is 10 %
         assert accuracy
-        assert float(accuracy[1]) > 95
+        assert float(accuracy[1]) > 90
