@@ -49,22 +49,14 @@ void conv2d(In x, In weight, In bias, Out y, Pair stride, Pair padding, Pair dil
   if (y.size == 0) return;
   by_float(y, [&](auto zero) {
     using T = decltype(zero);
-    const int64_t channels = weight.dim(1), filters = weight.dim(0) / groups, kh = weight.dim(2), kw = weight.dim(3);
     if (pointwise(weight, stride, padding, x, y)) {
+      const int64_t channels = weight.dim(1), filters = weight.dim(0) / groups;
       pointwise_products<T>(x.dim(0), groups, {weight.ptr<T>(), channels, 1}, filters, channels, filters * channels,
                             x.ptr<T>(), bias.ptr<T>(), y.ptr<T>(), x.dim(2) * x.dim(3), Activation(activation));
       return;
     }
-    Correlation<T> c;
-    c.images = x.dim(0), c.groups = groups, c.channels = channels, c.filters = filters;
-    c.height = x.dim(2), c.width = x.dim(3), c.rows = y.dim(2), c.columns = y.dim(3);
-    c.row_step = stride[0], c.column_step = stride[1];
-    for (int64_t i = 0; i < kh; ++i)
-      for (int64_t j = 0; j < kw; ++j)
-        c.taps.push_back({i * dilation[0] - padding[0], j * dilation[1] - padding[1], i * kw + j});
-    c.x = x.ptr<T>(), c.weight = weight.ptr<T>(), c.bias = bias.ptr<T>(), c.y = y.ptr<T>();
-    c.weight_filter = channels * kh * kw, c.weight_channel = kh * kw, c.weight_group = filters * c.weight_filter;
-    c.y_height = c.rows, c.y_width = c.columns;
+    Correlation<T> c = forward<T>(x, weight, y, stride, padding, dilation, groups);
+    c.bias = bias.ptr<T>(), c.y = y.ptr<T>();
     c.activation = Activation(activation);
     correlate(c);
   });

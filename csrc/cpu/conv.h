@@ -38,6 +38,24 @@ struct Correlation {
 template <class T>
 void correlate(const Correlation<T>& c);
 
+/// The geometry of y = x * weight, without bias and y's data.
+template <class T>
+Correlation<T> forward(const Array& x, const Array& weight, const Array& y, Pair stride, Pair padding, Pair dilation,
+                       int64_t groups) {
+  const int64_t kh = weight.dim(2), kw = weight.dim(3);
+  Correlation<T> c;
+  c.images = x.dim(0), c.groups = groups, c.channels = weight.dim(1), c.filters = weight.dim(0) / groups;
+  c.height = x.dim(2), c.width = x.dim(3), c.rows = y.dim(2), c.columns = y.dim(3);
+  c.row_step = stride[0], c.column_step = stride[1];
+  for (int64_t i = 0; i < kh; ++i)
+    for (int64_t j = 0; j < kw; ++j)
+      c.taps.push_back({i * dilation[0] - padding[0], j * dilation[1] - padding[1], i * kw + j});
+  c.x = x.ptr<T>(), c.weight = weight.ptr<T>();
+  c.weight_channel = kh * kw, c.weight_filter = c.channels * kh * kw, c.weight_group = c.filters * c.weight_filter;
+  c.y_height = c.rows, c.y_width = c.columns;
+  return c;
+}
+
 /// x (N, C, H, W), weight (O, C / groups, KH, KW), y (N, O, rows, columns) of any size: x counts as zero outside.
 inline void check_shapes(const Array& x, const Array& weight, const Array& y, Pair stride, Pair padding, Pair dilation,
                          int64_t groups) {

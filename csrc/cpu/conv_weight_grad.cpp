@@ -1,4 +1,5 @@
 #include "conv.h"
+#include "conv_plane_grad.h"
 #include "kernels.h"
 #include "parallel.h"
 
@@ -168,8 +169,14 @@ void conv2d_weight_grad(In x, In gy, Out gweight, Pair stride, Pair padding, Pai
   if (gweight.size == 0) return;
   by_float(gweight, [&](auto zero) {
     using T = decltype(zero);
-    if (gy.size == 0) std::fill(gweight.ptr<T>(), gweight.ptr<T>() + gweight.size, T(0));
-    else conv_detail::WeightGradient<T>(x, gy, gweight, stride, padding, dilation, groups).run();
+    if (gy.size == 0 || x.size == 0) {
+      std::fill(gweight.ptr<T>(), gweight.ptr<T>() + gweight.size, T(0));
+    } else if (gweight.dim(1) == 1) {
+      conv_detail::plane_weight_grad(conv_detail::forward<T>(x, gweight, gy, stride, padding, dilation, groups),
+                                     gy.ptr<T>(), gweight.ptr<T>());
+    } else {
+      conv_detail::WeightGradient<T>(x, gy, gweight, stride, padding, dilation, groups).run();
+    }
   });
 }
 
