@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import importlib.util
 import os
 import platform
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pydl
 
@@ -95,36 +97,34 @@ def _train(arguments: list[str]) -> int:
     return 0
 
 
+@dataclasses.dataclass
+class Options:
+    """The run and its folder."""
+
+    out: Path
+    """Run folder: config, metrics, checkpoint, summary and pictures go there."""
+    resume: bool = False
+    """Continue the run in that folder from its checkpoint, with its settings."""
+    overwrite: bool = False
+    """Replace what is in the folder."""
+    threads: int | None = None
+    """CPU threads; results do not depend on them."""
+
+
 def _settings(recipe, name: str, arguments: list[str]):
     """(the recipe's Config, where and how to run) from the flags; a resumed run starts from its own config.json."""
-    import dataclasses
-    from pathlib import Path
-
     try:
         import tyro
     except ImportError:
         raise ImportError("flags are read by tyro, which is not installed: pip install 'pydl-nn[train]'") from None
     from .recipes.folder import RunError, saved_settings
 
-    @dataclasses.dataclass
-    class Options:
-        """The run and its folder."""
-
-        out: Path = Path("runs") / name
-        """Run folder: config, metrics, checkpoint, summary and pictures go there."""
-        resume: bool = False
-        """Continue the run in that folder from its checkpoint, with its settings."""
-        overwrite: bool = False
-        """Replace what is in the folder."""
-        threads: int | None = None
-        """CPU threads; results do not depend on them."""
-
     def read(defaults):
         both = dataclasses.make_dataclass(
             "Both",
             [
                 ("config", recipe.Config, dataclasses.field(default_factory=lambda: defaults)),
-                ("options", Options, dataclasses.field(default_factory=Options)),
+                ("options", Options, dataclasses.field(default_factory=lambda: Options(Path("runs") / name))),
             ],
         )
         return tyro.cli(

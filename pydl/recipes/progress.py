@@ -41,7 +41,7 @@ class Progress:
                 unit=f" {self.unit}",
                 unit_scale=True,
                 mininterval=0.1 if live else 2,
-                bar_format="{desc} |{bar:24}| {percentage:3.0f} %  {postfix}  {rate_fmt}  {remaining} left",
+                bar_format="{desc} |{bar:24}| {percentage:3.0f} %{postfix}, {rate_fmt}, {remaining} left",
                 dynamic_ncols=True,
                 leave=False,
             )
@@ -49,7 +49,7 @@ class Progress:
     def update(self, count: int, epoch: int, epochs: int, means: dict[str, float]) -> None:
         if self._bar is not None:
             self._bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
-            self._bar.postfix = "  ".join(f"{name} {show(name, value)}" for name, value in means.items())
+            self._bar.postfix = ", ".join(f"{name} {show(name, value)}" for name, value in means.items())
             self._bar.update(count)
 
     def row(self, row: dict[str, Any]) -> None:

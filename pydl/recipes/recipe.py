@@ -99,7 +99,7 @@ class Run:
         else:
             self.folder.prepare(overwrite)
         self.progress = Progress(unit, quiet)
-        self._began = time.perf_counter() - (self.rows[-1]["seconds"] if self.rows else 0)
+        self._began = time.perf_counter()
         self._logged = sum(row["count"] for row in self.rows) + self._count
         random.manual_seed(config.seed)
 
@@ -158,6 +158,7 @@ class Run:
         `examples`: how many an epoch will log, for the time left.
         """
         self._total_epochs = n
+        self._began = time.perf_counter() - (self.rows[-1]["seconds"] if self.rows else 0)
         self.progress.begin(n * examples, self._logged)
         while self.epoch < n:
             rows = len(self.rows)

@@ -16,7 +16,7 @@ def test_the_bar_tells_loss_accuracy_speed_and_time_left(capsys):
     progress.update(40, 2, 5, {"loss": 0.5, "accuracy": 0.875})
     progress.close()
     line = max(capsys.readouterr().err.split("\r"), key=lambda line: line.count("60 %"))
-    for part in ("epoch 2/5", "60 %", "loss 0.5  accuracy 87.50 %", "images/s", "left"):
+    for part in ("epoch 2/5", "60 %", "loss 0.5, accuracy 87.50 %", "images/s", "left"):
         assert part in line
 
 

@@ -1,0 +1,3 @@
+"""Models, one file each."""
+
+from .lenet import LeNet
