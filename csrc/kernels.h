@@ -79,6 +79,9 @@ KERNEL(cross_entropy_forward, In x, In target, In weight, Out loss, Out max, Out
        double label_smoothing, int64_t reduction)
 KERNEL(cross_entropy_backward, In x, In target, In weight, In max, In log_sum, In total_weight, In gy, Out gx, int64_t ignore_index,
        double label_smoothing, int64_t reduction)
+// of each element: 0 squared, 1 absolute, 2 smooth absolute, 3 Huber (threshold a), 4 cross entropy of the logistic function
+KERNEL(pointwise_loss_forward, In x, In target, Out loss, int64_t rule, double a, int64_t reduction)
+KERNEL(pointwise_loss_backward, In x, In target, In gy, Out gx, int64_t rule, double a, int64_t reduction)
 
 // pool: of planes x (P, H, W), y (P, oh, ow). Padding is never a maximum; index: i32, the element's place in its plane.
 KERNEL(max_pool_forward, In x, Out y, Out index, int64_t kh, int64_t kw, int64_t sh, int64_t sw, int64_t ph, int64_t pw, int64_t dh, int64_t dw)

@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#if defined(__AVX512VL__)
+#include <immintrin.h>
+#endif
 
 #ifndef __has_builtin
 #define __has_builtin(x) 0
@@ -37,6 +40,11 @@ template <class T> PYDL_INLINE vec<T> splat(T x) { return vec<T>{} + x; }
 template <class T> PYDL_INLINE vec<T> load_n(const T* p, int n) {
   constexpr int L = LANES<T>;
   if (n >= L) return load(p);
+#if defined(__AVX512VL__)  // one masked instruction; the branches below cost as much as several vectors
+  const unsigned mask = (1u << n) - 1;
+  if constexpr (sizeof(T) == 4) return (vec<T>)_mm512_maskz_loadu_epi32(__mmask16(mask), p);
+  else if constexpr (sizeof(T) == 8) return (vec<T>)_mm512_maskz_loadu_epi64(__mmask8(mask), p);
+#endif
   vec<T> v{};
   T* t = (T*)&v;
   if constexpr (L > 8) if (n & 8) { memcpy(t, p, 8 * sizeof(T)); t += 8; p += 8; }
@@ -48,6 +56,11 @@ template <class T> PYDL_INLINE vec<T> load_n(const T* p, int n) {
 template <class T> PYDL_INLINE void store_n(T* p, vec<T> v, int n) {
   constexpr int L = LANES<T>;
   if (n >= L) { store(p, v); return; }
+#if defined(__AVX512VL__)
+  const unsigned mask = (1u << n) - 1;
+  if constexpr (sizeof(T) == 4) return _mm512_mask_storeu_epi32(p, __mmask16(mask), (__m512i)v);
+  else if constexpr (sizeof(T) == 8) return _mm512_mask_storeu_epi64(p, __mmask8(mask), (__m512i)v);
+#endif
   const T* t = (const T*)&v;
   if constexpr (L > 8) if (n & 8) { memcpy(p, t, 8 * sizeof(T)); t += 8; p += 8; }
   if constexpr (L > 4) if (n & 4) { memcpy(p, t, 4 * sizeof(T)); t += 4; p += 4; }
@@ -55,20 +68,23 @@ template <class T> PYDL_INLINE void store_n(T* p, vec<T> v, int n) {
   if (n & 1) *p = *t;
 }
 
+/// Joins the upper half of the lanes with the lower until one is left.
+template <class T, int N> struct Narrow { typedef T type __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias)); };
+template <class T, int N, class F> PYDL_INLINE T fold(typename Narrow<T, N>::type v, F join) {
+  if constexpr (N == 2) {
+    return join(v[0], v[1]);
+  } else {
+    typename Narrow<T, N / 2>::type low, high;
+    memcpy(&low, &v, sizeof low), memcpy(&high, (const char*)&v + sizeof low, sizeof high);
+    return fold<T, N / 2>(join(low, high), join);
+  }
+}
 /// Sum and maximum over the lanes, in a fixed order.
 template <class T> PYDL_INLINE T hsum(vec<T> v) {
-  constexpr int L = LANES<T>;
-  T t[L];
-  memcpy(t, &v, sizeof v);
-  for (int s = L / 2; s; s /= 2) for (int i = 0; i < s; ++i) t[i] += t[i + s];
-  return t[0];
+  return fold<T, LANES<T>>(v, [](auto a, auto b) { return a + b; });
 }
 template <class T> PYDL_INLINE T hmax(vec<T> v) {
-  constexpr int L = LANES<T>;
-  T t[L];
-  memcpy(t, &v, sizeof v);
-  for (int s = L / 2; s; s /= 2) for (int i = 0; i < s; ++i) t[i] = t[i] > t[i + s] ? t[i] : t[i + s];
-  return t[0];
+  return fold<T, LANES<T>>(v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 /// 0, 1, 2, ...

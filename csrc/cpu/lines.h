@@ -15,15 +15,20 @@ template <class T, class F> PYDL_INLINE void each_vector(int64_t n, F&& f) {
   if (i < n) f(i, int(n - i));
 }
 
-/// sum over the row of f(vector at c, its lanes); four sums side by side, for one would wait for each addition.
+/// Sum over a row of f(vector at c, its lanes). Four sums run side by side, for one would wait for each addition; they are joined
+/// every 64 vectors, so that the rounding errors of long rows stay small.
 template <class T, class F> PYDL_INLINE T row_sum(int64_t n, F&& f) {
   constexpr int L = LANES<T>;
-  vec<T> sums[4] = {};
-  int64_t c = 0;
-  for (; c + 4 * L <= n; c += 4 * L) PYDL_UNROLL for (int k = 0; k < 4; ++k) sums[k] += f(c + k * L, L);
-  for (; c + L <= n; c += L) sums[0] += f(c, L);
-  if (c < n) sums[1] += f(c, int(n - c));
-  return hsum<T>((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  vec<T> total{};
+  for (int64_t c = 0; c < n;) {
+    vec<T> sums[4] = {};
+    const int64_t end = std::min(n, c + 64 * L);
+    for (; c + 4 * L <= end; c += 4 * L) PYDL_UNROLL for (int k = 0; k < 4; ++k) sums[k] += f(c + k * L, L);
+    for (; c + L <= end; c += L) sums[0] += f(c, L);
+    if (c < end) sums[1] += f(c, int(end - c)), c = end;
+    total += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  }
+  return hsum<T>(total);
 }
 template <class T> PYDL_INLINE T row_sum(const T* x, int64_t n) {
   return row_sum<T>(n, [&](int64_t c, int lanes) { return load_n(x + c, lanes); });

@@ -61,6 +61,10 @@ void adaptive_avg_pool_backward(In gy, Out gx) {
       T* row = scratch<T>(0, size_t(W));
       for (int64_t p = begin; p < end; ++p) {
         T* out = gx.ptr<T>() + p * H * W;
+        if (oh == 1 && ow == 1) {
+          std::fill(out, out + H * W, gy.ptr<T>()[p] / T(H * W));
+          continue;
+        }
         std::fill(out, out + H * W, T(0));
         for (int64_t i = 0; i < oh; ++i) {
           const int64_t y0 = first(i, oh, H), y1 = last(i, oh, H);

@@ -171,45 +171,80 @@ def nll_loss(
     return loss.sum() if reduction == "sum" else loss.reshape(target.shape)
 
 
-# ---- differences
+# ---- element by element
 
 
-def _compared(name: str, input: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """input - target, with a warning where shapes differ, for that is seldom meant."""
+def _smooth_absolute(x, t, a):
+    d = abs(x - t)
+    return where(d < a, d.square() * (0.5 / a), d - 0.5 * a) if a else d
+
+
+def _huber(x, t, a):
+    d = abs(x - t)
+    return where(d <= a, d.square() * 0.5, (d - 0.5 * a) * a)
+
+
+POINTWISE = {  # in the order of the kernels' numbers
+    "squared": lambda x, t, a: (x - t).square(),
+    "absolute": lambda x, t, a: abs(x - t),
+    "smooth_absolute": _smooth_absolute,
+    "huber": _huber,
+    "logistic_cross_entropy": lambda x, t, a: (1.0 - t) * x - logsigmoid(x),
+}
+NUMBERS = {rule: i for i, rule in enumerate(POINTWISE)}
+
+
+@op
+def _pointwise_loss(x, target, *, rule, a, reduction):
+    """One of the rules above, reduced; a is its threshold. The target is a constant."""
+    return _reduce(POINTWISE[rule](x, target, a), reduction)
+
+
+@_pointwise_loss.forward
+def _(k, x, target, *, rule, a, reduction):
+    loss = empty(x.shape if reduction == "none" else (), x.dtype)
+    k.pointwise_loss_forward(x, target, loss, NUMBERS[rule], a, REDUCTIONS[reduction])
+    return loss, (x, target)
+
+
+@_pointwise_loss.backward
+def _(k, saved, gy, *, rule, a, reduction):
+    gx = empty_like(saved[0])
+    k.pointwise_loss_backward(*saved, gy, gx, NUMBERS[rule], a, REDUCTIONS[reduction])
+    return gx, None
+
+
+def _pointwise(name: str, rule: str, input: Tensor, target: Tensor, reduction: str, a: float = 0.0) -> Tensor:
     _reduction(name, reduction)
     if input.shape != target.shape:
         warnings.warn(f"{name}: target has shape {target.shape}, input {input.shape}: they broadcast", stacklevel=3)
-    return input - target
+    elif input.dtype == target.dtype and not target.requires_grad:
+        return _pointwise_loss(input, target, rule=rule, a=float(a), reduction=reduction)
+    return _reduce(POINTWISE[rule](input, target, a), reduction)
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """(input - target)²"""
-    return _reduce(_compared("mse_loss", input, target, reduction).square(), reduction)
+    return _pointwise("mse_loss", "squared", input, target, reduction)
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """|input - target|"""
-    return _reduce(abs(_compared("l1_loss", input, target, reduction)), reduction)
+    return _pointwise("l1_loss", "absolute", input, target, reduction)
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d² / (2 beta) where d = |input - target| < beta, else d - beta / 2 (Girshick 2015)."""
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: beta must not be negative, got {beta}")
-    difference = _compared("smooth_l1_loss", input, target, reduction)
-    d = abs(difference)
-    if beta:
-        d = where(d < beta, difference.square() * (0.5 / beta), d - 0.5 * beta)
-    return _reduce(d, reduction)
+    return _pointwise("smooth_l1_loss", "smooth_absolute", input, target, reduction, beta)
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """d² / 2 where d = |input - target| <= delta, else delta (d - delta / 2) (Huber 1964)."""
     if delta <= 0:
         raise RuntimeError(f"huber_loss: delta must be positive, got {delta}")
-    difference = _compared("huber_loss", input, target, reduction)
-    d = abs(difference)
-    return _reduce(where(d <= delta, difference.square() * 0.5, (d - 0.5 * delta) * delta), reduction)
+    return _pointwise("huber_loss", "huber", input, target, reduction, delta)
 
 
 # ---- distributions
@@ -243,10 +278,11 @@ def binary_cross_entropy_with_logits(
     _reduction("binary_cross_entropy_with_logits", reduction)
     if input.shape != target.shape:
         raise ValueError(f"binary_cross_entropy_with_logits: target has shape {target.shape}, expected {input.shape}")
-    positive = logsigmoid(input)
-    if pos_weight is not None:
-        positive = positive * (1.0 + (pos_weight - 1.0) * target)
-    loss = (1.0 - target) * input - positive
+    if pos_weight is None:
+        inner = reduction if weight is None else "none"
+        loss = _pointwise("binary_cross_entropy_with_logits", "logistic_cross_entropy", input, target, inner)
+        return loss if weight is None else _reduce(loss * weight, reduction)
+    loss = (1.0 - target) * input - logsigmoid(input) * (1.0 + (pos_weight - 1.0) * target)
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 

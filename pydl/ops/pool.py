@@ -278,7 +278,7 @@ def max_pool2d(
     """Maximum over windows of input (C, H, W) or (N, C, H, W); stride defaults to kernel_size; padding never wins.
 
     Output: ⌊(H + 2 padding - dilation (kernel_size - 1) - 1) / stride⌋ + 1; with ceil_mode ⌈.⌉ where the last
-    window then starts before the padding behind the input. The first of equal elements is the maximum; NaN beats numbers.
+    window then starts before the padding behind the input. The first of equal elements wins; NaN beats numbers.
     return_indices: also the place of each maximum in its flattened plane, int64.
     """
     return _max_pool_of("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)

@@ -180,6 +180,26 @@ CASES = [
         ]
         for reduction in ("none", "mean", "sum")
     ),
+    *(  # the target as whole numbers, which are not differentiated: then the kernels run
+        Case(
+            f"{f.__name__} kernel {reduction} {attrs}",
+            lambda x, t, f=f, reduction=reduction, attrs=attrs: f(
+                x, (t.to(x.dtype) - 4) / 4, reduction=reduction, **attrs
+            ),
+            (shape, lambda rng, shape=shape: rng.integers(0, 9, shape)),
+            orders=1 if f is F.l1_loss else 2,
+        )
+        for f, attrs in [
+            (F.mse_loss, {}),
+            (F.l1_loss, {}),
+            (F.smooth_l1_loss, {"beta": 0.4}),
+            (F.smooth_l1_loss, {"beta": 0.0}),
+            (F.huber_loss, {"delta": 0.7}),
+            (F.binary_cross_entropy_with_logits, {}),
+        ]
+        for shape in [(0,), (31,), (3, 257), (5, 4099)]
+        for reduction in ("none", "mean", "sum")
+    ),
     Case(
         "smooth_l1_loss beta",
         lambda a, b: F.smooth_l1_loss(a, b, beta=0.3),
