@@ -69,7 +69,7 @@ class _List(Module):
 
     def pop(self, i=-1) -> Module:
         """Removes and returns the module at i."""
-        module = self[i]
+        module = self._modules[self._name(i)]
         del self[i]
         return module
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 from .. import create
@@ -22,8 +23,8 @@ class _Conv(Module):
 
     axes = 2
     transposed = False
-    function = staticmethod(F.conv2d)
-    _modes: ClassVar = ("zeros", "reflect", "replicate", "circular")
+    function: Callable = staticmethod(F.conv2d)
+    _modes: ClassVar[tuple[str, ...]] = ("zeros", "reflect", "replicate", "circular")
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size, stride=1, padding=0, dilation=1, groups: int = 1,

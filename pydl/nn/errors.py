@@ -16,15 +16,18 @@ class _Place(NamedTuple):
 
 def locate(error: Exception, module) -> None:
     """Puts the path of the layer that raised `error` before its message, one name at each module on the way out."""
-    place: _Place | None = getattr(error, "_pydl_place", None)
+    notes = error.__dict__
+    place: _Place | None = notes.get("_pydl_place")
+    layer = type(module).__name__
     if place is None:
         if len(error.args) == 1 and isinstance(error.args[0], str):
-            error._pydl_place = _Place(module, "", type(module).__name__, error.args[0])
+            notes["_pydl_place"] = _Place(module, "", layer, error.args[0])
         return
     if place.module is module:  # it called itself
         return
     name = next((name for name, m in module.named_modules() if m is place.module), None)
     path = ".".join(filter(None, (name, place.path)))
-    error._pydl_place = _Place(module, path, place.layer if path else type(module).__name__, place.message)
     if path:
-        error.args = (f"{path} ({error._pydl_place.layer}): {place.message}",)
+        layer = place.layer
+        error.args = (f"{path} ({layer}): {place.message}",)
+    notes["_pydl_place"] = _Place(module, path, layer, place.message)

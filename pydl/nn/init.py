@@ -90,7 +90,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix: a linear layer passes on what it gets."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_: only tensors with 2 axes are supported, got shape {tensor.shape}")
-    _write(tensor, np.eye(*tensor.shape))
+    _write(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
     return _note(tensor, "eye")
 
 
@@ -105,7 +105,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     centre = tuple(n // 2 for n in tensor.shape[2:])
     for group in range(groups):
         for i in range(min(each, tensor.shape[1])):
-            values[(group * each + i, i, *centre)] = 1.0
+            place = (group * each + i, i, *centre)
+            values[place] = 1.0
     _write(tensor, values)
     return _note(tensor, "dirac")
 

@@ -332,9 +332,11 @@ class Module:
     # ---- hooks
 
     def _all_hooks(self) -> hooks.Hooks:
-        if self._hooks is None:
-            object.__setattr__(self, "_hooks", hooks.Hooks())
-        return self._hooks
+        found = self._hooks
+        if found is None:
+            found = hooks.Hooks()
+            object.__setattr__(self, "_hooks", found)
+        return found
 
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False

@@ -61,6 +61,13 @@ LAYERS = {
     "LogSoftmax": (lambda nn: nn.LogSoftmax(dim=-1), [ROWS]),
     "Unflatten": (lambda nn: nn.Unflatten(1, (2, -1)), [ROWS]),
     "Dropout": (lambda nn: nn.Dropout(0.0), [ROWS]),
+    **{
+        f"{name}Pad{axes}d": (lambda nn, name=name, axes=axes: getattr(nn, f"{name}Pad{axes}d")(2), [shape])
+        for name in ("Zero", "Reflection", "Replication", "Circular")
+        for axes, shape in ((1, SEQUENCES), (2, IMAGES))
+    },
+    "ConstantPad1d": (lambda nn: nn.ConstantPad1d((1, 2), 3.5), [SEQUENCES]),
+    "ConstantPad2d": (lambda nn: nn.ConstantPad2d((1, 2, 0, -1), 3.5), [IMAGES]),
 }  # fmt: skip
 
 
@@ -217,6 +224,8 @@ def test_bad_layers():
         nn.ConvTranspose2d(3, 4, 3, padding_mode="reflect")
     with pytest.raises(ValueError, match=r"^expected 4D input \(got 2D input \(2, 3\)\)"):
         nn.BatchNorm2d(3)(pydl.ones(2, 3))
+    with pytest.raises(ValueError, match="padding needs 4 widths"):
+        nn.ZeroPad2d((1, 2))
     with pytest.raises(ValueError, match="larger than min_val"):
         nn.Hardtanh(1.0, 1.0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(3, 1))

@@ -161,6 +161,28 @@ def test_threads_do_not_change_a_bit(cls):
     assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
 
 
+@pytest.mark.parametrize("n", [0, 1, 31, 33, 257, 16_385])
+@pytest.mark.parametrize("cls", ALL)
+def test_kernels_stay_inside_their_arrays(cls, n, monkeypatch):
+    made = []
+
+    def between_guards(array):
+        memory = 7 * np.ones(n + 32, np.float32)
+        memory[16 : 16 + n] = array
+        made.append(memory)
+        return memory[16 : 16 + n]
+
+    plain = np.full
+    monkeypatch.setattr(np, "full", lambda *args: between_guards(plain(*args)))
+    p = nn.Parameter(between_guards(np.ones(n)))
+    p.grad = pydl.Tensor(between_guards(np.ones(n)))
+    options = {"momentum": 0.9} if cls in (optim.SGD, optim.RMSprop) else {}
+    optimizer = cls([p], lr=0.1, **options)
+    optimizer.step(), optimizer.step()
+    assert len(made) >= 3
+    assert all((m[:16] == 7).all() and (m[16 + n :] == 7).all() for m in made)
+
+
 def test_functional_takes_dicts():
     params = {"w": pydl.tensor([1.0]), "b": pydl.tensor([2.0])}
     new, state = optim.SGD.functional(params, {"w": pydl.tensor([1.0]), "b": None}, lr=0.5, momentum=0.9)
