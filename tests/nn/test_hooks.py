@@ -18,7 +18,7 @@ def test_forward_hooks():
     assert len(seen) == 2
     layer.register_forward_pre_hook(lambda m, args: (2 * args[0],))
     layer.register_forward_hook(lambda m, args, y: y - layer.bias)
-    np.testing.assert_allclose(layer(x).data, 2 * (plain - layer.bias).data, rtol=1e-6)
+    np.testing.assert_allclose(layer(x).data, 2 * (plain - layer.bias).data, rtol=1e-6, atol=1e-6)
 
 
 def test_order_and_keyword_arguments():
