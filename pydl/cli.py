@@ -20,6 +20,9 @@ USER_ERROR, INTERRUPTED = 2, 130  # exit codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 (a mistake of the user's, told in a line), 130 (stopped)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # a terminal without our signs gets question marks instead of an exception
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     parser = _parser()
     command = arguments[0] if arguments else None
     if command is not None and not command.startswith("-") and command not in _COMMANDS:
@@ -167,9 +170,9 @@ def _list() -> int:
 def _info() -> int:
     import numpy
 
-    from . import _processor, backend, memory
+    from . import backend, memory
 
-    levels = _processor.levels()
+    levels = backend._processor.levels()
     installed = [n for n in levels if is_installed(f"_cpu_{n}")]
     pool = memory.stats()
     rows = {

@@ -133,6 +133,7 @@ def test_flags_that_are_wrong_are_told_with_what_is_right(capsys, tmp_path, flag
         (["--lr", "nan"], "lr must be above 0, got nan"),
         (["--batch-size", "-3"], "batch_size must be above 0, got -3"),
         (["--label-smoothing", "2"], "label_smoothing must be between 0 and 1"),
+        (["--seed", str(10**30)], "expected an integer of 64 bits"),
         (["--threads", "0"], "--threads must be at least 1, got 0"),
         (["--resume"], "config.json cannot be read: No such file or directory; is"),
         (["--resume", "--overwrite"], "exclude each other"),
@@ -141,6 +142,19 @@ def test_flags_that_are_wrong_are_told_with_what_is_right(capsys, tmp_path, flag
 def test_values_without_sense(capsys, tmp_path, flags, words):
     assert words in complaint(capsys, "train", "lenet", "--out", tmp_path / "r", *flags)
     assert not (tmp_path / "r").exists()
+
+
+def test_training_that_diverges_is_told(capsys, tmp_path):
+    code, _, err = run(capsys, "train", "lenet", *SHORT, "--lr", "1e9", "--out", tmp_path)
+    assert code == 2
+    assert "the loss is nan at step 2 of epoch 1: training has diverged (a smaller lr may help)" in err
+    assert load(tmp_path / "checkpoint.safetensors")["step"] == 0
+
+
+def test_a_terminal_without_our_signs_gets_question_marks(tmp_path):
+    out, err = (process := start("train", "lenet", *SHORT, "--out", tmp_path, PYTHONIOENCODING="ascii")).communicate()
+    assert process.returncode == 0, err
+    assert "???" in out
 
 
 def test_places_that_cannot_be_written(capsys, tmp_path):

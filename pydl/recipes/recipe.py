@@ -83,6 +83,7 @@ class Run:
         self.folder = Folder(folder, {"recipe": name, **config.values()})
         try:
             config.check()
+            random.manual_seed(config.seed)
         except ValueError as error:
             raise RunError(str(error)) from None
         self.epoch = self.step = self._in_epoch = 0  # epochs finished, steps taken, those of them in this epoch
@@ -101,7 +102,6 @@ class Run:
         self.progress = Progress(unit, quiet)
         self._began = time.perf_counter()
         self._logged = sum(row["count"] for row in self.rows) + self._count
-        random.manual_seed(config.seed)
 
     @property
     def finished(self) -> bool:
