@@ -86,9 +86,8 @@ def run_kernels(options) -> int:
     totals = measure.summary(rows)
     print()
     for t in totals:
-        print(
-            f"{t['direction']:<18} {t['threads']} threads: geometric mean {t['geomean']:.2f}x, smallest {t['min']:.2f}x ({t['cases']} cases)"
-        )
+        what = f"{t['direction']:<18} {t['threads']} threads"
+        print(f"{what}: geometric mean {t['geomean']:.2f}x, smallest {t['min']:.2f}x ({t['cases']} cases)")
     if options.json:
         import pydl
 
@@ -120,9 +119,8 @@ def run_compare(options) -> int:
     slower = sorted(s for s in slower if s[0] < 1 - options.tolerance)
     for change, key in slower:
         print(f"{change - 1:+.0%}  {' '.join(map(str, key))}: {old[key]['ratio']:.2f}x -> {new[key]['ratio']:.2f}x")
-    print(
-        f"{len(slower)} of {len(old.keys() & new.keys())} cases lost more than {options.tolerance:.0%}; only in one file: {len(old.keys() ^ new.keys())}"
-    )
+    both, one = len(old.keys() & new.keys()), len(old.keys() ^ new.keys())
+    print(f"{len(slower)} of {both} cases lost more than {options.tolerance:.0%}; {one} cases are in one file only")
     return 1 if slower else 0
 
 

@@ -113,7 +113,8 @@ CONV = [
         conv_flops(32, 128, 1, 256, 128, 1, 3, 1, 0),
     ),
     Workload(
-        "conv", "conv_transpose2d", lambda lib, F, x, w: F.conv_transpose2d(x, w, None, 2, 1), ((16, 128, 16, 16), (128, 64, 4, 4)),
+        "conv", "conv_transpose2d", lambda lib, F, x, w: F.conv_transpose2d(x, w, None, 2, 1),
+        ((16, 128, 16, 16), (128, 64, 4, 4)),
         2.0 * 16 * 128 * 16 * 16 * 64 * 16,
     ),
     Workload("conv", "unfold", lambda lib, F, x: F.unfold(x, 3, padding=1), ((16, 64, 28, 28),)),

@@ -80,7 +80,7 @@ class Node:
 
 def edges_of(inputs: Sequence) -> tuple:
     """Where the gradients of `inputs` go: an edge, a leaf tensor, or None."""
-    edges = []
+    edges: list = []
     for t in inputs:
         if t is not None and t._base is not None:
             t._refresh()

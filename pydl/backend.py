@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 from types import ModuleType
 
 import numpy as np
 
-from . import _processor
+from . import _processor  # type: ignore[attr-defined]
 
 
 class device:
     """Where a tensor lives: `device("cpu")`; `type` and `index` as in PyTorch."""
 
+    type: str
+    index: int | None
+
     def __init__(self, type: str | device, index: int | None = None):
         if isinstance(type, device):
-            type, index = type.type, type.index
+            self.type, self.index = type.type, type.index
+            return
         kind, _, number = str(type).partition(":")
         if kind not in ("cpu", "cuda"):
             raise RuntimeError(f"device: expected 'cpu' or 'cuda', got {type!r}")
@@ -53,14 +57,11 @@ def _load_cpu() -> ModuleType:
     wanted = os.environ.get("PYDL_CPU")
     if wanted is not None and wanted not in runs:
         raise ImportError(f"PYDL_CPU={wanted!r}: this processor runs {', '.join(runs) or 'none of the kernel modules'}")
-    for level in [wanted] if wanted else runs:
-        try:
-            return importlib.import_module(f"pydl._cpu_{level}")
-        except ModuleNotFoundError:
-            continue
-    raise ImportError(
-        f"no CPU kernels for this processor are installed: looked for pydl._cpu_{{{','.join([wanted] if wanted else runs)}}}"
-    )
+    names = [f"pydl._cpu_{level}" for level in ([wanted] if wanted else runs)]
+    for name in names:
+        if importlib.util.find_spec(name):
+            return importlib.import_module(name)
+    raise ImportError(f"no CPU kernels for this processor are installed: looked for {', '.join(names)}")
 
 
 cpu = _load_cpu()

@@ -1,5 +1,6 @@
 """Number types: numpy's dtypes under PyTorch's names, and PyTorch's rules for mixing them."""
 
+import builtins
 import numbers
 
 import numpy as np
@@ -36,7 +37,7 @@ def set_default_dtype(dtype) -> None:
 def of_number(value) -> np.dtype:
     """The dtype that a Python number becomes on its own: bool, int64 or the default floating type."""
     if isinstance(value, numbers.Integral | np.bool_):
-        return bool if isinstance(value, type(True) | np.bool_) else int64
+        return bool if isinstance(value, builtins.bool | np.bool_) else int64
     if isinstance(value, numbers.Real):
         return _default
     raise TypeError(f"expected a number or a tensor, got {type(value).__name__}")
@@ -55,11 +56,12 @@ def promote(*operands) -> np.dtype:
             groups[0 if data.ndim else 1].append(data.dtype)
         else:
             groups[2].append(of_number(x))
-    result = None
+    result: np.dtype | None = None
     for group in filter(None, groups):
         dtype = _join(group)
         if result is None or _RANK[dtype.kind] > _RANK[result.kind]:
             result = dtype
+    assert result is not None
     return result
 
 

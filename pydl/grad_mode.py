@@ -29,12 +29,13 @@ class Switch:
     def __new__(cls, function: Callable | None = None, **flags):
         self = super().__new__(cls)
         if callable(function):  # @no_grad without parentheses
-            self.__init__(**flags)
+            self.__init__(**flags)  # type: ignore[misc]
             return self(function)
         return self
 
     def __init__(self, **flags: bool):
-        self._flags, self._before = flags, []
+        self._flags = flags
+        self._before: list[dict[str, bool]] = []
 
     def __enter__(self):
         self._before.append({name: getattr(mode, name) for name in self._flags})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,8 +35,8 @@ class Tensor:
     # What most tensors never change stands here once: making a tensor has to be cheap.
     grad: Tensor | None = None
     _requires_grad = False
-    _edge: tuple | None = None  # (node, i): it is the i-th output of that operation
-    _base: Tensor | None = None  # the tensor that this one is a differentiable view of
+    _edge: Any = None  # (node, i): it is the i-th output of that operation
+    _base: Any = None  # the tensor that this one is a differentiable view of
     _seen = (
         0  # how often the history was replaced by an in-place operation; for a view: of its base, when last looked at
     )
@@ -50,6 +51,20 @@ class Tensor:
         self._versions = None if mode.inference else [0]
         if requires_grad:
             self._requires_grad = True
+
+    if TYPE_CHECKING:  # the operators and methods that the rooms of pydl.ops add
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def _unary(self) -> Tensor: ...
+        def _binary(self, other: Any) -> Tensor: ...
+
+        __neg__ = __abs__ = __invert__ = _unary
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _binary
+        __pow__ = __rpow__ = __mod__ = __floordiv__ = __matmul__ = __and__ = __or__ = __xor__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __eq__ = __ne__ = _binary  # type: ignore[assignment]
 
     # ---- what it is
 
@@ -378,9 +393,7 @@ def in_place(function: Callable) -> Callable:
     name = f"{function.__name__}_"
 
     def write(self, *args, **kwargs):
-        with_history = mode.recording
-        source = self._alias() if with_history else self
-        return self._write(function(source, *args, **kwargs))
+        return self._write(function(self._alias() if mode.recording else self, *args, **kwargs))
 
     write.__name__, write.__doc__ = name, f"In-place `{function.__name__}`."
     setattr(Tensor, name, write)

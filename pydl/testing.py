@@ -34,7 +34,7 @@ class Case:
     seed: int = 0
     attrs: dict = field(default_factory=dict)
 
-    def arrays(self, dtype: np.dtype) -> list[np.ndarray | None]:
+    def arrays(self, dtype: np.dtype) -> list:
         """The inputs; the same numbers for every dtype, those that float32 can hold."""
         rng = np.random.default_rng(self.seed)
         made = []
@@ -61,12 +61,13 @@ def check(case: Case, dtype) -> None:
     """Raises AssertionError unless the case holds in `dtype`: value, gradients of order 1 and 2, purity, layout, threads."""
     dtype = np.dtype(dtype)
     arrays = case.arrays(dtype)
-    kept = [None if a is None else a.copy() for a in arrays]
+    kept: list = [None if a is None else a.copy() for a in arrays]
     with guard_bands():
         _, results = case.run(arrays)
     values = [r.data for r in results]
     for a, b in zip(arrays, kept, strict=True):
-        assert a is None or np.array_equal(a, b, equal_nan=a.dtype.kind == "f"), f"{case}: an input was changed"
+        same = a is None or np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        assert same, f"{case}: an input was changed"
     _check_values(case, dtype, values)
     _check_layouts_and_threads(case, arrays, values)
     if case.orders >= 1:
@@ -173,7 +174,7 @@ def _check_gradients(case: Case, dtype: np.dtype) -> None:
 
 def _check_directional(case: Case, order: int) -> None:
     """The derivative of that order along random directions against a central difference of the order below."""
-    arrays = case.arrays(np.dtype(np.float64))
+    arrays: list = case.arrays(np.dtype(np.float64))
     rng = np.random.default_rng(case.seed + 2)
     moved = [i for i, a in enumerate(arrays) if a is not None and a.dtype.kind == "f" and a.size]
     if not moved:
@@ -222,11 +223,11 @@ def references() -> Iterator[set]:
         return self.reference(*inputs, **attrs)
 
     original = op.Fused.__call__
-    op.Fused.__call__ = run_reference
+    op.Fused.__call__ = run_reference  # type: ignore[method-assign]
     try:
         yield used
     finally:
-        op.Fused.__call__ = original
+        op.Fused.__call__ = original  # type: ignore[method-assign]
 
 
 _GUARD = 64  # bytes on each side of a guarded array
@@ -246,13 +247,14 @@ def guard_bands() -> Iterator[None]:
     def empty_like(x):
         return empty(x.shape, x.dtype)
 
-    replaced = []
-    for module in [m for name, m in sys.modules.items() if name.startswith("pydl.")]:
-        for name, function in (("empty", empty), ("empty_like", empty_like)):
-            if getattr(module, name, None) is getattr(backend, name) and module is not backend:
-                replaced.append((module, name, getattr(module, name)))
-    replaced += [(backend, "empty", backend.empty), (backend, "empty_like", backend.empty_like)]
-    for module, name, _ in replaced:
+    ours = [m for name, m in sys.modules.items() if name.startswith("pydl.")]
+    replaced = [
+        (module, name, getattr(backend, name))
+        for name in ("empty", "empty_like")
+        for module in ours
+        if getattr(module, name, None) is getattr(backend, name)
+    ]
+    for module, name, _original in replaced:
         setattr(module, name, empty if name == "empty" else empty_like)
     try:
         yield

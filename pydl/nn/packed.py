@@ -65,8 +65,8 @@ def pad_packed_sequence(
             rows = cat([rows, rest])
         steps.append(rows)
         first += n
-    for _ in range(len(sizes), total_length or 0):
-        steps.append(full((sizes[0], *features), padding_value, dtype=sequence.data.dtype))
+    missing = range(len(sizes), total_length or 0)
+    steps += [full((sizes[0], *features), padding_value, dtype=sequence.data.dtype) for _ in missing]
     padded = stack(steps)
     lengths = Tensor((np.asarray(sizes)[:, None] > np.arange(sizes[0])).sum(0))
     if sequence.unsorted_indices is not None:

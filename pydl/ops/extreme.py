@@ -94,7 +94,7 @@ def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tenso
     axis = None if dim is None else normalize_dim(dim, input.ndim, name)
     if keepdim:
         return Tensor(index.reshape((1,) * input.ndim) if dim is None else index)
-    return Tensor(index.reshape(() if dim is None else without(input.shape, (axis,))))
+    return Tensor(index.reshape(() if axis is None else without(input.shape, (axis,))))
 
 
 @method

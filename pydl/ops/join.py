@@ -66,7 +66,8 @@ _cat = _Cat()
 def _split(k, x, *, sizes, dim):
     before = (slice(None),) * dim
     ends = itertools.accumulate(sizes, initial=0)
-    return tuple(x[(*before, slice(a, b))] for a, b in itertools.pairwise(ends))
+    parts = [(*before, slice(a, b)) for a, b in itertools.pairwise(ends)]
+    return tuple(x[part] for part in parts)
 
 
 _split.backward(x=lambda gs, dim: _cat(*gs, dim=dim))
@@ -75,7 +76,8 @@ _split.backward(x=lambda gs, dim: _cat(*gs, dim=dim))
 @view_op
 def _unbind(k, x, *, dim):
     before = (slice(None),) * dim
-    return tuple(x[(*before, i, Ellipsis)] for i in range(x.shape[dim]))
+    places = [(*before, i, Ellipsis) for i in range(x.shape[dim])]
+    return tuple(x[place] for place in places)
 
 
 _unbind.backward(x=lambda gs, dim: stack(gs, dim))

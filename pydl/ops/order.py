@@ -57,8 +57,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: k must be between 0 and {n}, the length of axis {dim} of {input.shape}; got {k}")
     positions = np.atleast_1d(argsort(input, dim, largest).data)
-    indices = np.ascontiguousarray(positions[(slice(None),) * dim + (slice(k),)])
-    indices = Tensor(indices if input.ndim else indices.reshape(()) if k else indices)
+    first = np.ascontiguousarray(positions[(slice(None),) * dim + (slice(k),)])
+    indices = Tensor(first if input.ndim else first.reshape(()) if k else first)
     return ValuesAndIndices(gather(input, dim, indices), indices)
 
 

@@ -28,10 +28,9 @@ def _pad(k, x, *, widths, value):
     y = empty(tuple(n + low + high for n, (low, high) in zip(x.shape, widths, strict=True)), x.dtype)
     for axis, (n, (low, high)) in enumerate(zip(x.shape, widths, strict=True)):
         inner = _inside(x.shape, widths)[:axis]  # axes before have their borders already
-        if low:
-            y[(*inner, slice(0, low))] = value
-        if high:
-            y[(*inner, slice(low + n, None))] = value
+        for border in [slice(0, low)] * bool(low) + [slice(low + n, None)] * bool(high):
+            place = (*inner, border)
+            y[place] = value
     y[_inside(x.shape, widths)] = x
     return y
 

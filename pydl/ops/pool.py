@@ -323,7 +323,7 @@ def _output_size(name: str, input: Tensor, dims: int, output_size) -> tuple[int,
     )
     if min(size) < 0:
         raise RuntimeError(f"{name}: output_size must not be negative, got {output_size}")
-    return (*(1,) * (2 - dims), *size)
+    return (1, size[0]) if dims == 1 else (size[0], size[1])
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size) -> Tensor:

@@ -154,7 +154,7 @@ def _moments(input: Tensor, dim, unbiased: bool, correction, keepdim: bool, name
     axes = axes_of(dim, input.ndim, name)
     x = arranged(_floating(input, name), axes)
     y, average = _var(x, correction=(1 if unbiased else 0) if correction is None else correction)
-    return tuple(shaped(t, input.shape, axes, keepdim) for t in (y, average))
+    return shaped(y, input.shape, axes, keepdim), shaped(average, input.shape, axes, keepdim)
 
 
 @method

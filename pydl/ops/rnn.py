@@ -171,7 +171,8 @@ def _cell(kind: str, input, states, w_ih, w_hh, b_ih, b_hh) -> tuple[Tensor, ...
 
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None) -> tuple[Tensor, Tensor]:
     """One LSTM step: input (B, I), hx = (h, c) each (B, H), weights (4 H, I) and (4 H, H) in the order i, f, g, o."""
-    return _cell("LSTM", input, hx, w_ih, w_hh, b_ih, b_hh)
+    h, c = _cell("LSTM", input, hx, w_ih, w_hh, b_ih, b_hh)
+    return h, c
 
 
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None) -> Tensor:

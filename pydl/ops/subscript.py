@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -176,17 +177,19 @@ class _Merged:
             raise IndexError(
                 f"shape mismatch: index tensors of shapes {', '.join(str(a.shape) for _, a in arrays)} do not broadcast"
             ) from None
+        self.order: tuple[int, ...] | None
         together = axes == list(range(axes[0], axes[0] + len(axes)))
         self.dim = axes[0] if together else 0
         rest = [i for i in range(x.ndim) if i not in axes]
-        self.order = None if together else (*axes, *rest)
-        self.moved = x.shape if together else tuple(x.shape[i] for i in self.order)
+        order = (*axes, *rest)
+        self.order = None if together else order
+        self.moved = x.shape if together else tuple(x.shape[i] for i in order)
         self.before, self.after = self.moved[: self.dim], self.moved[self.dim + len(axes) :]
         self.shape = (*self.before, *self.places, *self.after)  # of the indexed part
         self.flat = self._flatten(x, arrays)
 
     def _flatten(self, x: Tensor, arrays: list) -> Tensor:
-        total = None
+        total: Any = None
         for axis, index in arrays:
             a, n = index.data, x.shape[axis]
             if a.size and not (-n <= a.min() and a.max() < n):

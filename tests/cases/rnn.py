@@ -64,7 +64,9 @@ def _relu(*tensors, **attrs):
 CASES = [
     Case(name, function, ((sum(sizes), gates * h), (sizes[0], p or h), *more(h, p, sizes[0])), oracle,
          attrs={"sizes": sizes, "reverse": reverse}, peer=False)
-    for sizes, h, p in [((3, 3), 5, 0), ((2, 2, 2), 33, 0), ((19, 17, 4, 1), 6, 0), ((4, 3, 3), 7, 3), ((1,), 1, 0), ((0, 0), 3, 0)]
+    for sizes, h, p in [
+        ((3, 3), 5, 0), ((2, 2, 2), 33, 0), ((19, 17, 4, 1), 6, 0), ((4, 3, 3), 7, 3), ((1,), 1, 0), ((0, 0), 3, 0)
+    ]
     for reverse in (False, True)
     for name, function, gates, oracle, more in [
         ("lstm", _lstm, 4, layer(lstm_step, 2),
