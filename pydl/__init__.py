@@ -27,6 +27,7 @@ from .dtypes import (
 from .grad_mode import *
 from .ops.activation import celu, hardshrink, prelu, relu, relu_, selu, selu_, sigmoid, threshold
 from .ops.compare import *
+from .ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .ops.elementwise import *
 from .ops.extreme import *
 from .ops.indexing import *

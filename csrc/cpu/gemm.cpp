@@ -192,7 +192,7 @@ void gemm(const Gemm<T>& given) {
   if (given.m == 0 || given.n == 0) return;
   Gemm<T> g = given;
   if (g.c_col != 1 && g.c_row == 1) g = g.transposed();
-  if (thin_product(g)) return;
+  if (is_thin(g)) return thin_product(g);
   if (cheaper_transposed(g)) g = g.transposed();
   const bool small = double(g.m) * double(g.n) * double(g.k) < 2e5;  // a few microseconds: not worth waking a thread
   const int threads = small ? 1 : num_threads();

@@ -1,5 +1,8 @@
 #pragma once
-// Products with at most four rows: bound by reading B once, so nothing is packed.
+// Products with at most four rows (or, transposed, columns): bound by reading B once, so B is not packed.
+// An element of C is LANES partial sums, of the k with the same remainder, added up as a tree. Both ways below compute
+// it so: lanes of a vector where B's columns are contiguous, rows of a buffer where its rows are. So a result depends
+// on the shape and not on the layout.
 #include "gemm.h"
 #include "parallel.h"
 
@@ -7,135 +10,142 @@ namespace pydl::gemm_detail {
 
 constexpr int THIN_ROWS = 4;
 
-/// A finished run of `n` elements: bias was in the sum already; the activation is applied in a buffer at the edge.
 template <class T>
-void write_run(const Gemm<T>& g, const T* sum, int i, int64_t j, int64_t n) {
-  constexpr int64_t L = LANES<T>;
-  T buffer[L];
-  for (int64_t l = 0; l < n; l += L) {
-    int lanes = int(std::min(L, n - l));
-    store(buffer, load_n(sum + l, lanes));
-    activate(g.activation, buffer, L, 1, L);
-    store_n(g.c + i * g.c_row + (j + l) * g.c_col, load(buffer), lanes);
+bool is_thin(const Gemm<T>& g) {
+  return std::min(g.m, g.n) <= THIN_ROWS && g.k >= 2 * LANES<T>;
+}
+
+/// C(i, j ...) = activation(start + sum) for n <= LANES elements.
+template <class T>
+void finish_run(const Gemm<T>& g, vec<T> sum, int i, int64_t j, int n) {
+  constexpr int L = LANES<T>;
+  alignas(64) T buffer[L];
+  T* c = g.c + i * g.c_row + j * g.c_col;
+  if (g.accumulate) {
+    for (int l = 0; l < n; ++l) buffer[l] = c[l * g.c_col];
+    sum = load_n(buffer, n) + sum;
+  } else if (g.row_bias) {
+    sum = g.row_bias[i] + sum;
+  } else if (g.col_bias) {
+    sum = load_n(g.col_bias + j, n) + sum;
   }
+  store(buffer, sum);
+  activate(g.activation, buffer, L, 1, L);
+  if (g.c_col == 1) store_n(c, load(buffer), n);
+  else
+    for (int l = 0; l < n; ++l) c[l * g.c_col] = buffer[l];
 }
 
-/// What the sum of element (i, j) starts from.
+/// Adds LANES vectors up, elementwise, in the order of a tree.
 template <class T>
-T start(const Gemm<T>& g, int i, int64_t j) {
-  if (g.accumulate) return g.c[i * g.c_row + j * g.c_col];
-  return g.row_bias ? g.row_bias[i] : g.col_bias ? g.col_bias[j] : T(0);
+PYDL_INLINE vec<T> tree(vec<T>* r) {
+  PYDL_UNROLL for (int s = LANES<T> / 2; s; s /= 2) PYDL_UNROLL for (int i = 0; i < s; ++i) r[i] += r[i + s];
+  return r[0];
 }
 
-/// Rows of B contiguous: the sums of `SPAN` columns stay in the L1 cache while rows of B stream by, eight at a time.
+/// Rows of B contiguous: they stream by, each added to the partial sums of its k, which stay in the L1 cache.
 template <class T, int H>
 void thin_rows(const Gemm<T>& g, int64_t begin, int64_t end) {
-  constexpr int L = LANES<T>, AHEAD = 8, SPAN = 512;
-  alignas(64) T sums[H][SPAN];
+  constexpr int L = LANES<T>, SPAN = 16384 / int(sizeof(T)) / L / H / L * L;
+  alignas(64) T sums[H][L][SPAN];
   for (int64_t j0 = begin; j0 < end; j0 += SPAN) {
     const int n = int(std::min<int64_t>(SPAN, end - j0)), whole = n / L * L, rest = n - whole;
     for (int i = 0; i < H; ++i)
-      for (int j = 0; j < n; ++j) sums[i][j] = start(g, i, j0 + j);
-    for (int64_t k = 0; k < g.k; k += AHEAD) {
-      const int depth = int(std::min<int64_t>(AHEAD, g.k - k));
+      for (int l = 0; l < L; ++l) std::fill(sums[i][l], sums[i][l] + whole + (rest ? L : 0), T(0));
+    // Surplus lanes may be read as long as they lie before the end of the last row.
+    const int64_t open = g.b.row >= L - rest ? g.k - 1 : 0;
+    for (int64_t k = 0; k < g.k; ++k) {
       const T* b = g.b.p + k * g.b.row + j0;
-      T a[H][AHEAD];
-      for (int i = 0; i < H; ++i)
-        for (int d = 0; d < depth; ++d) a[i][d] = g.a.p[i * g.a.row + (k + d) * g.a.col];
-      auto column = [&](int j, auto read) {
-        vec<T> sum[H];
-        PYDL_UNROLL for (int i = 0; i < H; ++i) sum[i] = load(&sums[i][j]);
-        auto row = [&](int d) {
-          vec<T> y = read(b + d * g.b.row + j);
-          PYDL_UNROLL for (int i = 0; i < H; ++i) sum[i] += a[i][d] * y;
-        };
-        if (depth == AHEAD) PYDL_UNROLL for (int d = 0; d < AHEAD; ++d) row(d);
-        else
-          for (int d = 0; d < depth; ++d) row(d);
-        PYDL_UNROLL for (int i = 0; i < H; ++i) store(&sums[i][j], sum[i]);
+      const int l = int(k % L);
+      T a[H];
+      PYDL_UNROLL for (int i = 0; i < H; ++i) a[i] = g.a.p[i * g.a.row + k * g.a.col];
+      auto add = [&](int j, vec<T> y) {
+        PYDL_UNROLL for (int i = 0; i < H; ++i) store(&sums[i][l][j], load(&sums[i][l][j]) + a[i] * y);
       };
-      for (int j = 0; j < whole; j += L) column(j, [](const T* p) { return load(p); });
-      if (rest) column(whole, [rest](const T* p) { return load_n(p, rest); });
+      for (int j = 0; j < whole; j += L) add(j, load(b + j));
+      if (rest) add(whole, k < open ? load(b + whole) : load_n(b + whole, rest));
     }
-    for (int i = 0; i < H; ++i) write_run(g, sums[i], i, j0, n);
+    for (int i = 0; i < H; ++i)
+      for (int j = 0; j < n; j += L) {
+        vec<T> r[L];
+        PYDL_UNROLL for (int l = 0; l < L; ++l) r[l] = load(&sums[i][l][j]);
+        finish_run(g, tree<T>(r), i, j0 + j, std::min(L, n - j));
+      }
   }
 }
 
-/// Columns of B contiguous: squares of B are transposed in registers, so that here too an element of C is one chain of
-/// multiply-adds in ascending k (an inner product over the lanes would make the result depend on B's layout).
+/// Columns of B and rows of A contiguous: inner products by vectors, several columns at a time to share the loads of A.
 template <class T, int H>
 void thin_columns(const Gemm<T>& g, int64_t begin, int64_t end) {
-  constexpr int L = LANES<T>;
+  constexpr int L = LANES<T>, REGISTERS = TILE_ROWS * TILE_VECTORS / H,
+                D = std::min(L, REGISTERS >= 8   ? 8
+                                : REGISTERS >= 4 ? 4
+                                                 : 2);
+  alignas(64) T sums[H][L][L];
+  const int64_t whole = g.k / L * L;
+  const int rest = int(g.k - whole);
   for (int64_t j = begin; j < end; j += L) {
     const int n = int(std::min<int64_t>(L, end - j));
-    const T* column[L];
-    for (int l = 0; l < L; ++l) column[l] = g.b.p + (j + std::min(l, n - 1)) * g.b.col;
-    alignas(64) T first[L];
-    vec<T> sum[H];
-    for (int i = 0; i < H; ++i) {
-      for (int l = 0; l < L; ++l) first[l] = start(g, i, j + std::min(l, n - 1));
-      sum[i] = load(first);
-    }
-    vec<T> square[L];
-    auto row = [&](int64_t k, int d) {
-      PYDL_UNROLL for (int i = 0; i < H; ++i) sum[i] += g.a.p[i * g.a.row + (k + d) * g.a.col] * square[d];
-    };
-    int64_t k = 0;
-    for (; k + L <= g.k; k += L) {
-      PYDL_UNROLL for (int l = 0; l < L; ++l) square[l] = load(column[l] + k);
-      transpose<T>(square);
-      PYDL_UNROLL for (int d = 0; d < L; ++d) row(k, d);
-    }
-    if (const int rest = int(g.k - k)) {
-      PYDL_UNROLL for (int l = 0; l < L; ++l) square[l] = load_n(column[l] + k, rest);
-      transpose<T>(square);
-      for (int d = 0; d < rest; ++d) row(k, d);
+    for (int d0 = 0; d0 < n; d0 += D) {
+      const T* column[D];
+      for (int d = 0; d < D; ++d) column[d] = g.b.p + (j + std::min(d0 + d, n - 1)) * g.b.col;
+      vec<T> sum[H][D] = {};
+      auto step = [&](int64_t k, auto read) __attribute__((always_inline)) {
+        vec<T> x[H];
+        PYDL_UNROLL for (int i = 0; i < H; ++i) x[i] = read(g.a.p + i * g.a.row + k);
+        PYDL_UNROLL for (int d = 0; d < D; ++d) {
+          vec<T> y = read(column[d] + k);
+          PYDL_UNROLL for (int i = 0; i < H; ++i) sum[i][d] += x[i] * y;
+        }
+      };
+      for (int64_t k = 0; k < whole; k += L) step(k, [](const T* p) { return load(p); });
+      if (rest) step(whole, [rest](const T* p) { return load_n(p, rest); });
+      PYDL_UNROLL for (int i = 0; i < H; ++i) PYDL_UNROLL for (int d = 0; d < D; ++d) store(sums[i][d0 + d], sum[i][d]);
     }
     for (int i = 0; i < H; ++i) {
-      store(first, sum[i]);
-      if (g.c_col == 1) write_run(g, first, i, j, n);
-      else
-        for (int l = 0; l < n; ++l) write_run(g, first + l, i, j + l, 1);
+      vec<T> r[L];
+      PYDL_UNROLL for (int l = 0; l < L; ++l) r[l] = l < n ? load(sums[i][l]) : vec<T>{};
+      transpose<T>(r);
+      finish_run(g, tree<T>(r), i, j, n);
     }
   }
 }
 
 template <class T, int H>
-void thin(const Gemm<T>& g, bool by_rows) {
-  // chunks of about 64 KB of B
-  int64_t grain = std::max<int64_t>(64, (int64_t(1) << 16) / int64_t(sizeof(T)) / std::max<int64_t>(g.k, 1) / 64 * 64);
+void thin(const Gemm<T>& g) {
+  // Wide pieces, for rows of B are read piece by piece; the threads get one each, if there is work for more than one.
+  const int64_t pieces = g.n * g.k < (1 << 15) ? 1 : num_threads();
+  const int64_t grain = ((g.n + pieces - 1) / pieces + 63) / 64 * 64;
   parallel_for(g.n, grain, [&](int64_t begin, int64_t end) {
-    if (by_rows) thin_rows<T, H>(g, begin, end);
+    if (g.b.col == 1) thin_rows<T, H>(g, begin, end);
     else thin_columns<T, H>(g, begin, end);
   });
 }
 
-/// Computes C by one of the two ways above where it has few rows, or few columns, and the layout fits.
+/// dst (rows, columns), contiguous, of a matrix in any layout.
 template <class T>
-bool thin_product(Gemm<T> g) {
-  enum { NO, ROWS, COLUMNS };
-  auto way = [](const Gemm<T>& x) {
-    if (x.m > THIN_ROWS) return NO;
-    return x.b.col == 1 && x.c_col == 1 ? ROWS : x.b.row == 1 ? COLUMNS : NO;
-  };
-  auto chosen = way(g);
-  if (chosen == NO) g = g.transposed(), chosen = way(g);
-  if (chosen == NO) return false;
-  const bool by_rows = chosen == ROWS;
+View<T> contiguous(View<T> v, int64_t rows, int64_t columns, int slot) {
+  T* dst = scratch<T>(slot, rows * columns);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) dst[i * columns + j] = v.p[i * v.row + j * v.col];
+  return {dst, columns, 1};
+}
+
+template <class T>
+void thin_product(Gemm<T> g) {
+  if (g.m > THIN_ROWS) g = g.transposed();
+  if (g.b.col != 1 && g.b.row != 1) g.b = contiguous(g.b, g.k, g.n, 0);
+  if (g.b.col != 1 && g.a.col != 1) g.a = contiguous(g.a, g.m, g.k, 1);
   switch (g.m) {
     case 1:
-      thin<T, 1>(g, by_rows);
-      break;
+      return thin<T, 1>(g);
     case 2:
-      thin<T, 2>(g, by_rows);
-      break;
+      return thin<T, 2>(g);
     case 3:
-      thin<T, 3>(g, by_rows);
-      break;
+      return thin<T, 3>(g);
     default:
-      thin<T, 4>(g, by_rows);
+      return thin<T, 4>(g);
   }
-  return true;
 }
 
 }  // namespace pydl::gemm_detail

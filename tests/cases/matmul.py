@@ -100,6 +100,5 @@ CASES = [
             peer=False,
         )
         for name, f in ACTIVATIONS.items()
-        if name == "tanh"
     ),
 ]
