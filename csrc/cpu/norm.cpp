@@ -91,6 +91,15 @@ void layer_norm_backward(In x, In weight, In mean, In rstd, In gy, Out gx, Out g
 
 namespace {
 
+/// Four sums side by side, for one would wait for each addition, joined now and then, so that rounding errors stay small.
+template <class T> struct Accumulator {
+  vec<T> part[4] = {}, total{};
+  PYDL_INLINE void join() {
+    total += (part[0] + part[1]) + (part[2] + part[3]);
+    for (auto& p : part) p = vec<T>{};
+  }
+};
+
 template <class T> struct Channels {
   static constexpr int L = LANES<T>;
   int64_t N, C, S, groups, rows, blocks;  // rows: samples of a block
@@ -119,30 +128,41 @@ template <class T> struct Channels {
     return v;
   }
   /// Sums of the lanes (or the lanes themselves) as doubles, one a channel.
-  PYDL_INLINE void sums(const vec<T> (&v)[4], double* out) const {
-    vec<T> t = (v[0] + v[1]) + (v[2] + v[3]);
-    if (across) for (int i = 0; i < L; ++i) out[i] = double(t[i]);
-    else out[0] = double(hsum<T>(t));
+  PYDL_INLINE void sums(const Accumulator<T>& a, double* out) const {
+    if (across) for (int i = 0; i < L; ++i) out[i] = double(a.total[i]);
+    else out[0] = double(hsum<T>(a.total));
   }
-  /// f(k, offset, lanes) for the vectors of a block; k in 0..3 says which of four sums the vector belongs to.
-  template <class F> PYDL_INLINE void walk(int64_t g, int64_t b, F&& f) const {
+  /// f(k, offset, lanes) for the vectors of a block; k in 0..3 says which of four sums the vector belongs to. join() follows
+  /// about every 64 vectors and at the end.
+  template <class F, class J> PYDL_INLINE void walk(int64_t g, int64_t b, F&& f, J&& join) const {
     const int64_t end = std::min(N, (b + 1) * rows);
-    int64_t n = b * rows;
+    int64_t n = b * rows, steps = 0;
+    auto step = [&](int64_t vectors) {
+      if ((steps += vectors) >= 64) join(), steps = 0;
+    };
     if (across) {
       const int w = channels(g);
       const int64_t base = g * L;
-      if (w == L) for (; n + 4 <= end; n += 4) PYDL_UNROLL for (int k = 0; k < 4; ++k) f(k, base + (n + k) * C, L);
-      for (; n < end; ++n) f(0, base + n * C, w);
-      return;
+      if (w == L) for (; n + 4 <= end; n += 4) {
+        PYDL_UNROLL for (int k = 0; k < 4; ++k) f(k, base + (n + k) * C, L);
+        step(4);
+      }
+      for (; n < end; ++n) f(0, base + n * C, w), step(1);
+    } else {
+      for (; n < end; ++n) {
+        const int64_t base = (n * C + g) * S;
+        for (int64_t s = 0; s < S;) {
+          const int64_t stop = std::min(S, s + 64 * L);
+          step((stop - s) / L);
+          for (; s + 4 * L <= stop; s += 4 * L) PYDL_UNROLL for (int k = 0; k < 4; ++k) f(k, base + s + k * L, L);
+          for (; s + L <= stop; s += L) f(0, base + s, L);
+          if (s < stop) f(1, base + s, int(stop - s)), s = stop;
+        }
+      }
     }
-    for (; n < end; ++n) {
-      const int64_t base = (n * C + g) * S;
-      int64_t s = 0;
-      for (; s + 4 * L <= S; s += 4 * L) PYDL_UNROLL for (int k = 0; k < 4; ++k) f(k, base + s + k * L, L);
-      for (; s + L <= S; s += L) f(0, base + s, L);
-      if (s < S) f(1, base + s, int(S - s));
-    }
+    join();
   }
+  template <class F> PYDL_INLINE void walk(int64_t g, int64_t b, F&& f) const { walk(g, b, f, [] {}); }
 };
 
 /// reduce(g, b, sums) for all blocks, finish(g, sums of the group's blocks), apply(g, b). `width` doubles of sums a channel.
@@ -174,32 +194,39 @@ template <class T> void moments(const Channels<T>& shape, const T* x, int64_t g,
   const double count = shape.count(b);
   const int channels = shape.across ? L : 1;
   double rest[L];
-  vec<T> sum[4] = {}, squares[4] = {};
-  shape.walk(g, b, [&](int k, int64_t o, int n) __attribute__((always_inline)) { sum[k] += load_n(x + o, n); });
+  Accumulator<T> sum, difference, square;
+  shape.walk(
+      g, b, [&](int k, int64_t o, int n) __attribute__((always_inline)) { sum.part[k] += load_n(x + o, n); }, [&] { sum.join(); });
   shape.sums(sum, out);
   for (int i = 0; i < channels; ++i) out[i] = T(out[i] / count);
   const vec<T> m = shape.parameter(out);
-  for (auto& s : sum) s = vec<T>{};
-  shape.walk(g, b, [&](int k, int64_t o, int n) __attribute__((always_inline)) {
-    vec<T> d = load_n(x + o, n) - m;
-    if (n < L) d = keep_n<T>(d, n);
-    sum[k] += d, squares[k] += d * d;
-  });
-  shape.sums(sum, rest);
-  shape.sums(squares, out + channels);
-  for (int i = 0; i < channels; ++i) out[i] += rest[i] / count, out[channels + i] -= rest[i] * rest[i] / count;
+  shape.walk(
+      g, b,
+      [&](int k, int64_t o, int n) __attribute__((always_inline)) {
+        vec<T> d = load_n(x + o, n) - m;
+        if (n < L) d = keep_n<T>(d, n);
+        difference.part[k] += d, square.part[k] += d * d;
+      },
+      [&] { difference.join(), square.join(); });
+  shape.sums(difference, rest);
+  shape.sums(square, out + channels);
+  // Two loops: GCC 12 makes wrong vectors of one at -O3 -march=x86-64-v2.
+  for (int i = 0; i < channels; ++i) out[i] += rest[i] / count;
+  for (int i = 0; i < channels; ++i) out[channels + i] -= rest[i] * rest[i] / count;
 }
 
 /// [sum gy..., sum gy (x - mean)...] of a block
 template <class T>
 void gradient_sums(const Channels<T>& shape, const T* x, const T* gy, vec<T> mean, int64_t g, int64_t b, double* out) {
-  vec<T> sum[4] = {}, product[4] = {};
-  shape.walk(g, b, [&](int k, int64_t o, int n) __attribute__((always_inline)) {
-    vec<T> v = load_n(gy + o, n);
-    vec<T> d = load_n(x + o, n) - mean;
-    if (n < LANES<T>) d = keep_n<T>(d, n);  // else 0 times an infinite mean
-    sum[k] += v, product[k] += v * d;
-  });
+  Accumulator<T> sum, product;
+  shape.walk(
+      g, b,
+      [&](int k, int64_t o, int n) __attribute__((always_inline)) {
+        vec<T> v = load_n(gy + o, n), d = load_n(x + o, n) - mean;
+        if (n < LANES<T>) d = keep_n<T>(d, n);  // else 0 times an infinite mean
+        sum.part[k] += v, product.part[k] += v * d;
+      },
+      [&] { sum.join(), product.join(); });
   shape.sums(sum, out);
   shape.sums(product, out + (shape.across ? LANES<T> : 1));
 }

@@ -28,16 +28,18 @@ void adaptive_avg_pool_forward(In x, Out y) {
   by_float(x, [&](auto t) {
     using T = decltype(t);
     const int64_t H = x.dim(1), W = x.dim(2), oh = y.dim(1), ow = y.dim(2);
+    if (oh == 1 && ow == 1) {
+      parallel_for(x.dim(0), grain(x), [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p) y.ptr<T>()[p] = row_sum(x.ptr<T>() + p * H * W, H * W) / T(H * W);
+      });
+      return;
+    }
     parallel_for(x.dim(0), grain(x), [&](int64_t begin, int64_t end) {
       T* sums = scratch<T>(0, size_t(W));
       for (int64_t i = begin * oh; i < end * oh; ++i) {  // i: a row of y
         const int64_t y0 = first(i % oh, oh, H), y1 = last(i % oh, oh, H);
         const T* in = x.ptr<T>() + i / oh * H * W;
         T* out = y.ptr<T>() + i * ow;
-        if (ow == 1) {  // one run of elements
-          *out = row_sum(in + y0 * W, (y1 - y0) * W) / T((y1 - y0) * W);
-          continue;
-        }
         std::copy(in + y0 * W, in + y0 * W + W, sums);
         for (int64_t r = y0 + 1; r < y1; ++r)
           each_vector<T>(W, [&](int64_t c, int n) { store_n(sums + c, load_n(sums + c, n) + load_n(in + r * W + c, n), n); });
