@@ -1,9 +1,10 @@
 """Layers, losses and their initialization, under PyTorch's names."""
 
 import sys
+from types import ModuleType
 
 from ..optim import clip
-from . import functional, init
+from . import functional, init, packed
 from .activation import (
     CELU,
     ELU,
@@ -74,4 +75,7 @@ from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .shape import Flatten, Identity, Unflatten
 from .softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
-utils = sys.modules[f"{__name__}.utils"] = clip  # its name in PyTorch
+# PyTorch's place for clipping and packed sequences.
+utils = sys.modules[f"{__name__}.utils"] = ModuleType(f"{__name__}.utils", clip.__doc__)
+vars(utils).update({name: getattr(clip, name) for name in clip.__all__}, rnn=packed)
+sys.modules[f"{__name__}.utils.rnn"] = packed

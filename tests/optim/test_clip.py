@@ -84,7 +84,11 @@ def test_value():
 
 
 def test_torchs_name_of_the_module():
-    assert nn.utils.clip_grad_norm_ is clip_grad_norm_
+    from pydl.nn.utils import clip_grad_norm_ as same
+    from pydl.nn.utils.rnn import pack_padded_sequence
+
+    assert nn.utils.clip_grad_norm_ is same is clip_grad_norm_
+    assert nn.utils.rnn.pack_padded_sequence is pack_padded_sequence
 
 
 def test_vectors():
