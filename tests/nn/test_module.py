@@ -243,3 +243,16 @@ def test_state_dict_keys_and_repr_are_torchs():
     assert [line.split("  #")[0] for line in repr(ours).split("\n")] == repr(theirs).split("\n")
     ours.load_state_dict(theirs.state_dict())
     assert np.array_equal(ours[0].weight.data, theirs[0].weight.detach().numpy())
+
+
+def test_plain_tensors_can_stand_in_for_parameters():
+    """What functional calls do: swap the entries of `_parameters`, and gradients flow to what the tensors come from."""
+    net = nn.Sequential(nn.Linear(3, 2, bias=False))
+    layer, kept = net[0], net[0].weight
+    scale = pydl.tensor(2.0, requires_grad=True)
+    layer._parameters["weight"] = kept.detach() * scale
+    y = net(pydl.ones(1, 3)).sum()
+    layer._parameters["weight"] = kept
+    y.backward()
+    np.testing.assert_allclose(scale.grad.item(), kept.data.sum(), rtol=1e-5, atol=1e-6)
+    assert kept.grad is None and net[0].weight is kept
