@@ -16,8 +16,8 @@ template <class R, class T> void backward(const void* const* in, void* out, int6
     else return gy * slope;
   });
 }
-template <class R, class T> void binary(const void* const* in, void* out, int64_t n, double, double) {
-  map<T, 2>(in, out, n, [](auto a, auto b) { return R::value(a, b); });
+template <class R, class T, int CONSTANT = -1> void binary(const void* const* in, void* out, int64_t n, double, double) {
+  map<T, 2, CONSTANT>(in, out, n, [](auto a, auto b) { return R::value(a, b); });
 }
 template <class R, class T> void compare(const void* const* in, void* out, int64_t n, double, double) {
   auto *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
@@ -41,6 +41,15 @@ void apply(const Strided& v, const Strided& w, const Out& y, Run f32, Run f64, d
   const Strided* in[] = {&v, &w};
   by_float(y, [&](auto t) { walk(in, 2, y, sizeof t == 4 ? f32 : f64, a, b); });
 }
+template <class R> void apply_binary(const Strided& a, const Strided& b, const Out& y) {
+  expect(a.dtype == y.dtype && b.dtype == y.dtype, "inputs and output differ in dtype");
+  const Strided* in[] = {&a, &b};
+  by_float(y, [&](auto t) {
+    using T = decltype(t);
+    static constexpr Run constant[] = {binary<R, T, 0>, binary<R, T, 1>};
+    walk(in, 2, y, binary<R, T>, 0, 0, constant);
+  });
+}
 void apply_compare(const Strided& a, const Strided& b, const Out& y, Run f32, Run f64, Run i64) {
   expect(a.dtype == b.dtype, "inputs differ in dtype");
   expect(y.dtype == Dtype::b8, "a comparison writes bool");
@@ -62,7 +71,7 @@ UNARY(X)
 #undef X
 
 #define X(name) \
-  void name(Strided a, Strided b, Out y) { apply(a, b, y, binary<rules::name, float>, binary<rules::name, double>); }
+  void name(Strided a, Strided b, Out y) { apply_binary<rules::name>(a, b, y); }
 BINARY(X)
 #undef X
 

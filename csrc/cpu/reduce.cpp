@@ -12,6 +12,7 @@ namespace pydl {
 namespace {
 
 constexpr int64_t ROWS = 32;           // rows that a strip of columns adds up before it joins pairwise
+constexpr int64_t SHORT = 32;          // rows of at most so many terms are reduced side by side
 constexpr int64_t CHUNK = 1 << 15;     // elements that one task reduces; larger ones leave partial results
 
 struct Add {
@@ -33,51 +34,51 @@ struct Min {
   template <class V> static PYDL_INLINE auto better(V a, V b) { return a < b; }
 };
 
-// What happens to an element first; p is a parameter that belongs to the result (its maximum, its mean). pad(p): an
-// element that adds nothing.
+// What happens to an element first; p is a parameter that belongs to the result (its maximum, its mean).
 struct Same {
   template <class V> static PYDL_INLINE V of(V x, V) { return x; }
-  template <class Op, class T> static T pad(T) { return Op::template init<T>(); }
 };
 struct ExpOfDifference {
   template <class V> static PYDL_INLINE V of(V x, V p) { return vexp(x - p); }
-  template <class Op, class T> static T pad(T) { return -std::numeric_limits<T>::infinity(); }
 };
 struct SquareOfDifference {
   template <class V> static PYDL_INLINE V of(V x, V p) { return (x - p) * (x - p); }
-  template <class Op, class T> static T pad(T p) { return p; }
 };
 
+/// n < LANES elements in the last lanes.
+template <class T> PYDL_INLINE vec<T> shifted_load(const T* p, int n) {
+  T t[2 * LANES<T>] = {};
+  for (int k = 0; k < n; ++k) t[LANES<T> + k] = p[k];
+  return load(t + n);
+}
+/// v in the lanes from `first` on, what adds nothing in the others.
+template <class T, class Op> PYDL_INLINE vec<T> lanes_from(vec<T> v, int first) {
+  return lane_numbers<T>() < ints<T>{} + first ? splat(Op::template init<T>()) : v;
+}
 /// Joins n contiguous elements, lane by lane.
 template <class T, class Op, class Map> vec<T> row(const T* x, int64_t n, T p) {
-  constexpr int L = LANES<T>;
+  constexpr int L = LANES<T>, N = 8;  // as many accumulators hide the latency of the longest join, that of max
   constexpr int64_t BLOCK = 64 * L;
   if (n > BLOCK) {
     int64_t half = (n / 2 + BLOCK - 1) / BLOCK * BLOCK;
     vec<T> a = row<T, Op, Map>(x, half, p);
     return Op::join(a, row<T, Op, Map>(x + half, n - half, p));
   }
-  vec<T> acc[4], q = splat(p);
-  for (auto& a : acc) a = splat(Op::template init<T>());
+  vec<T> acc[N], q = splat(p);
+  PYDL_UNROLL for (int k = 0; k < N; ++k) acc[k] = splat(Op::template init<T>());
   int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L)
-    PYDL_UNROLL for (int k = 0; k < 4; ++k) acc[k] = Op::join(acc[k], vec<T>(Map::of(load(x + i + k * L), q)));
-  for (; i + L <= n; i += L) acc[0] = Op::join(acc[0], vec<T>(Map::of(load(x + i), q)));
-  if (i < n) {
-    T last[L];
-    store(last, splat(Map::template pad<Op>(p)));
-    for (int k = 0; i + k < n; ++k) last[k] = x[i + k];
-    acc[1] = Op::join(acc[1], vec<T>(Map::of(load(last), q)));
+  for (; i + N * L <= n; i += N * L)
+    PYDL_UNROLL for (int k = 0; k < N; ++k) acc[k] = Op::join(acc[k], vec<T>(Map::of(load(x + i + k * L), q)));
+  PYDL_UNROLL for (int k = 0; k < N - 1; ++k)
+    if (i + L <= n) acc[k] = Op::join(acc[k], vec<T>(Map::of(load(x + i), q))), i += L;
+  if (i < n) {  // the last vector again, without the lanes that were in it before
+    int rest = int(n - i);
+    vec<T> v = n >= L ? load(x + n - L) : shifted_load(x, rest);
+    acc[N - 1] = Op::join(acc[N - 1], lanes_from<T, Op>(Map::of(v, q), L - rest));
   }
-  return Op::join(vec<T>(Op::join(acc[0], acc[1])), vec<T>(Op::join(acc[2], acc[3])));
+  PYDL_UNROLL for (int k = 0; k < 4; ++k) acc[k] = Op::join(acc[k], acc[k + 4]);
+  return Op::join(vec<T>(Op::join(acc[0], acc[2])), vec<T>(Op::join(acc[1], acc[3])));
 }
-template <class T, class Op> T across_lanes(vec<T> v) {
-  T t[LANES<T>];
-  store(t, v);
-  for (int s = LANES<T> / 2; s; s /= 2) for (int i = 0; i < s; ++i) t[i] = Op::join(t[i], t[i + s]);
-  return t[0];
-}
-
 /// V vectors side by side; the last of a matrix's row may be partial, `lanes` wide.
 template <class T, int V> struct Strip {
   vec<T> v[V];
@@ -97,7 +98,7 @@ Strip<T, V> columns(const T* x, int64_t stride, int64_t n, const Strip<T, V>& p,
     return a;
   }
   Strip<T, V> acc;
-  for (auto& a : acc.v) a = splat(Op::template init<T>());
+  PYDL_UNROLL for (int k = 0; k < V; ++k) acc.v[k] = splat(Op::template init<T>());
   for (int64_t r = 0; r < n; ++r, x += stride) {
     auto s = Strip<T, V>::at(x, lanes);
     PYDL_UNROLL for (int k = 0; k < V; ++k) acc.v[k] = Op::join(acc.v[k], vec<T>(Map::of(s.v[k], p.v[k])));
@@ -111,6 +112,19 @@ template <class T, class Op, class Map>
 void reduce(const T* x, int64_t stride, const T* p, T* y, int64_t outer, int64_t n, int64_t inner) {
   constexpr int L = LANES<T>;
   if (outer * inner == 0) return;
+  if (inner == 1 && n <= SHORT) {  // a row at a time would leave most lanes idle: transpose, and reduce columns
+    parallel_for((outer + L - 1) / L, GRAIN / (SHORT * L), [&](int64_t begin, int64_t end) {
+      T tile[SHORT * L] = {};
+      for (int64_t o = begin * L; o < std::min(outer, end * L); o += L) {
+        int rows = int(std::min<int64_t>(L, outer - o));
+        for (int r = 0; r < rows; ++r)
+          for (int64_t j = 0; j < n; ++j) tile[j * L + r] = x[(o + r) * stride + j];
+        auto q = p ? Strip<T, 1>::at(p + o, rows) : Strip<T, 1>{};
+        store_n(y + o, columns<T, 1, Op, Map>(tile, L, n, q, L).v[0], rows);
+      }
+    });
+    return;
+  }
   if (inner == 1) {
     int64_t chunks = std::max<int64_t>(1, (n + CHUNK - 1) / CHUNK);
     std::vector<T> partial(chunks > 1 ? outer * chunks : 0);
@@ -118,7 +132,8 @@ void reduce(const T* x, int64_t stride, const T* p, T* y, int64_t outer, int64_t
     parallel_for(outer * chunks, GRAIN / std::max<int64_t>(1, std::min(n, CHUNK)), [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
         int64_t o = t / chunks, first = t % chunks * CHUNK;
-        to[t] = across_lanes<T, Op>(row<T, Op, Map>(x + o * stride + first, std::min(CHUNK, n - first), p ? p[o] : T(0)));
+        vec<T> v = row<T, Op, Map>(x + o * stride + first, std::min(CHUNK, n - first), p ? p[o] : T(0));
+        to[t] = fold<T, L>(v, [](auto a, auto b) { return Op::join(a, b); });
       }
     });
     if (chunks > 1) reduce<T, Op, Same>(to, chunks, nullptr, y, outer, chunks, 1);

@@ -46,11 +46,12 @@ struct Walk {
   int item[MAX_INPUTS], y_item;
   char* y;
   Run run;
+  const Run* constant;
   double a, b;
 
   /// Drops axes of length 1 and joins neighbours that are one axis to every input.
-  Walk(const Strided* const* inputs, int count_, const Out& out, Run run_, double a_, double b_)
-      : count(count_), y_item(item_size(out.dtype)), y(out.ptr<char>()), run(run_), a(a_), b(b_) {
+  Walk(const Strided* const* inputs, int count_, const Out& out, Run run_, double a_, double b_, const Run* constant_)
+      : count(count_), y_item(item_size(out.dtype)), y(out.ptr<char>()), run(run_), constant(constant_), a(a_), b(b_) {
     for (int i = 0; i < count; ++i) data[i] = inputs[i]->ptr<const char>(), item[i] = item_size(inputs[i]->dtype);
     for (int d = 0; d < out.ndim; ++d) {
       int64_t n = out.shape[d];
@@ -92,10 +93,16 @@ struct Walk {
     while (axis > 0 && slice * shape[axis] <= BLOCK) slice *= shape[axis--];
     int64_t slices = std::min(shape[axis], BLOCK / slice), pieces = (shape[axis] + slices - 1) / slices;
     bool direct[MAX_INPUTS], repeats[MAX_INPUTS];
+    Run call = run;
     for (int i = 0; i < count; ++i) {
       direct[i] = repeats[i] = true;
-      for (int d = axes - 1; d >= axis; --d) direct[i] &= strides[i][d] == y_strides[d] || (d == axis && slices == 1);
+      bool same = constant != nullptr && call == run;
+      for (int d = axes - 1; d >= axis; --d) {
+        direct[i] &= strides[i][d] == y_strides[d] || (d == axis && slices == 1);
+        same &= strides[i][d] == 0 || (d == axis && slices == 1);
+      }
       for (int d = 0; d <= axis; ++d) repeats[i] &= strides[i][d] == 0;
+      if (same && !direct[i]) call = constant[i], direct[i] = true;
     }
     int64_t outer = 1;
     for (int d = 0; d < axis; ++d) outer *= shape[d];
@@ -108,7 +115,7 @@ struct Walk {
         const void* in[MAX_INPUTS];
         for (int i = 0; i < count; ++i) {
           in[i] = block[i];
-          if (repeats[i] && filled[i] >= n && run) continue;
+          if (filled[i] >= n && repeats[i] && run) continue;
           const char* from = data[i] + (offset(i, t / pieces, axis) + first * strides[i][axis]) * item[i];
           if (direct[i]) { in[i] = from; continue; }
           int64_t extent[MAX_DIMS] = {n};
@@ -119,7 +126,7 @@ struct Walk {
           });
           filled[i] = n;
         }
-        if (run) run(in, out, n * slice, a, b);
+        if (run) call(in, out, n * slice, a, b);
         else if (direct[0]) memcpy(out, in[0], n * slice * y_item);
       }
     });
@@ -184,14 +191,14 @@ struct Walk {
 
 }  // namespace
 
-void walk(const Strided* const* inputs, int count, const Out& y, Run run, double a, double b) {
+void walk(const Strided* const* inputs, int count, const Out& y, Run run, double a, double b, const Run* constant) {
   if (y.size == 0) return;
   for (int i = 0; i < count; ++i) {
     expect(inputs[i]->ndim == y.ndim, "inputs must be broadcast to the output's shape");
     for (int d = 0; d < y.ndim; ++d)
       expect(inputs[i]->shape[d] == y.shape[d], "inputs must be broadcast to the output's shape");
   }
-  Walk(inputs, count, y, run, a, b).go();
+  Walk(inputs, count, y, run, a, b, constant).go();
 }
 
 }  // namespace pydl
