@@ -1,6 +1,6 @@
 #pragma once
 // sin, cos and pow on vec<T>. Those of float32 are computed in float64, where neither the reduction of the angle nor the
-// logarithm needs extended precision: within 1 ulp. sin and cos of float64 are within 2 ulp; pow is the C library's.
+// logarithm needs extended precision: within 1 ulp. sin and cos of float64 are within 3 ulp; pow is the C library's.
 #include "simd_math.h"
 
 namespace pydl {

@@ -1,4 +1,6 @@
-"""The vector functions of csrc/simd_math.h and simd_trig.h: within their bounds, and the same wherever an element lies."""
+"""The vector functions of csrc: within their bounds of accuracy, and the same wherever an element lies."""
+
+import math
 
 import numpy as np
 import pytest
@@ -17,8 +19,8 @@ FUNCTIONS = {
     "tanh": (np.tanh, (-20, 20), 4),
     "erf": (special.erf, (-6, 6), 4),
     "erfc": (special.erfc, (-6, 12), 8),
-    "sin": (np.sin, (-1e6, 1e6), 2),
-    "cos": (np.cos, (-1e6, 1e6), 2),
+    "sin": (np.sin, (-1e6, 1e6), 3),
+    "cos": (np.cos, (-1e6, 1e6), 3),
     "sqrt": (np.sqrt, (0, 1e38), 1),
 }
 
@@ -69,9 +71,9 @@ def test_float64_within_bound(name):
 
 @pytest.mark.parametrize("name", ["erf", "erfc"])
 def test_float64_error_functions(name):
-    """scipy's own error is below an ulp or two where its result is not tiny."""
-    x = numbers(-6.0, 5.0)
-    assert ulps(run(name, x), getattr(special, name)(x)).max() <= 8
+    """Against the C library, whose own error is below an ulp."""
+    x = numbers(-6.0, 27.0, 5000)
+    assert ulps(run(name, x), np.array([getattr(math, name)(t) for t in x])).max() <= FUNCTIONS[name][2] + 1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
