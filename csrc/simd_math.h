@@ -30,6 +30,11 @@ template <> struct Format<double> {
   static constexpr double SMALLEST_NORMAL = 0x1p-1022;
 };
 template <class V> using Int = typename Format<lane<V>>::Int;
+/// The same bits as unsigned integers, whose arithmetic wraps.
+template <class V> struct WordsOf {
+  typedef std::make_unsigned_t<Int<V>> type __attribute__((vector_size(sizeof(V)), may_alias));
+};
+template <class V> using Words = typename WordsOf<V>::type;
 template <class T> constexpr T T_INF = std::numeric_limits<T>::infinity();
 template <class T> constexpr T T_NAN = std::numeric_limits<T>::quiet_NaN();
 template <class V> constexpr bool IS_FLOAT = sizeof(lane<V>) == 4;
@@ -185,9 +190,10 @@ template <class V, class Precision = lane<V>> struct Logarithm {
     using F = Format<T>;
     constexpr Int<V> root_half = IS_FLOAT<V> ? 0x3f3504f3 : Int<V>(0x3fe6a09e667f3bcd);
     constexpr T magic = T(Int<V>(3) << (F::MANTISSA - 1));
-    Bits<V> i = (Bits<V>)x - root_half, e = i >> F::MANTISSA;
+    Words<V> above = (Words<V>)x - (Words<V>)fill<Bits<V>>(root_half);  // wraps where x is rubbish
+    Bits<V> e = (Bits<V>)above >> F::MANTISSA;
     exponent = (V)(e + (Bits<V>)fill<V>(magic)) - magic;  // AVX2 has no 64-bit conversion
-    V f = (V)((Bits<V>)x - (e << F::MANTISSA)) - T(1);
+    V f = (V)((Words<V>)x - ((Words<V>)e << F::MANTISSA)) - T(1);
     V s = f / (f + T(2)), z = s * s, half_square = T(0.5) * f * f;
     V series;
     if constexpr (sizeof(Precision) == 4) {
