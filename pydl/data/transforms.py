@@ -227,12 +227,14 @@ class RandomAffine(ImageTransform):
         scale, shear = draw.uniform(*self.scale, n), np.tan(np.deg2rad(draw.uniform(*self.shear, n)))
         # Backwards: where each pixel of the result comes from. Inverse of rotation · shear · scale about the middle.
         cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
-        v, u = np.mgrid[:h, :w] - np.array([(h - 1) / 2, (w - 1) / 2])[:, None, None]
-        u, v = (u - shift_x[:, None, None]), (v - shift_y[:, None, None])
-        cos, sin, shear = (a[:, None, None] for a in (cos, sin, shear))
-        row = cos * v - sin * u
-        column = cos * u + sin * v - shear * row
-        return bilinear(images, row + (h - 1) / 2, column + (w - 1) / 2, self.fill).reshape(x.shape)
+        to_row = np.stack([-sin, cos], 1)  # times (x, y)
+        to_column = np.stack([cos + shear * sin, sin - shear * cos], 1)
+        x0, y0 = np.arange(w) - (w - 1) / 2, np.arange(h) - (h - 1) / 2
+        row, column = (
+            (a[:, 1:] * (y0 - shift_y[:, None]) + middle)[:, :, None] + (a[:, :1] * (x0 - shift_x[:, None]))[:, None, :]
+            for a, middle in ((to_row, (h - 1) / 2), (to_column, (w - 1) / 2))
+        )
+        return bilinear(images, row, column, self.fill).reshape(x.shape)
 
 
 class RandomRotation(RandomAffine):
@@ -254,8 +256,8 @@ def bilinear(images: np.ndarray, row: np.ndarray, column: np.ndarray, fill: floa
     row, column = np.clip(row + 1, 0, h + 1), np.clip(column + 1, 0, w + 1)
     top, left = np.minimum(row.astype(np.intp), h), np.minimum(column.astype(np.intp), w)
     down, right = (row - top).astype(images.dtype)[..., None], (column - left).astype(images.dtype)[..., None]
-    pixels = framed.reshape(-1, c)
     at = (np.arange(n)[:, None, None] * (h + 2) + top) * (w + 2) + left
-    upper = pixels[at] * (1 - right) + pixels[at + 1] * right
-    lower = pixels[at + w + 2] * (1 - right) + pixels[at + w + 3] * right
-    return (upper * (1 - down) + lower * down).transpose(0, 3, 1, 2)
+    corners = [framed.reshape(-1, c).take(at + step, 0) for step in (0, 1, w + 2, w + 3)]
+    upper = corners[0] + (corners[1] - corners[0]) * right
+    lower = corners[2] + (corners[3] - corners[2]) * right
+    return np.ascontiguousarray((upper + (lower - upper) * down).transpose(0, 3, 1, 2))

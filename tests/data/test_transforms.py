@@ -92,6 +92,9 @@ def test_affine_of_known_angles_shifts_and_scales():
     half = T.RandomAffine(0, scale=(2, 2))(x)  # twice as large: every other pixel of the middle is one of the image's
     assert np.allclose(half[:, ::2, ::2], x[:, 2:7, 2:7])
     assert np.allclose(half[:, 1, ::2], (x[:, 2, 2:7] + x[:, 3, 2:7]) / 2)
+    line = np.zeros((1, 9, 9))
+    line[:, :, 4] = 1  # sheared by 45 degrees along x an upright line becomes a diagonal
+    assert np.allclose(T.RandomAffine(0, shear=(45, 45))(line), np.eye(9))
     assert (T.RandomAffine(0, scale=(0.1, 0.1), fill=3)(x)[:, 0] == 3).all()
     with pytest.raises(ValueError, match="fractions between 0 and 1"):
         T.RandomAffine(0, translate=(3, 3))
