@@ -24,6 +24,7 @@ from .dtypes import (
     short,
     uint8,
 )  # fmt: skip
+from .function import Function
 from .grad_mode import *
 from .ops.activation import celu, hardshrink, prelu, relu, relu_, selu, selu_, sigmoid, threshold
 from .ops.compare import *
@@ -45,3 +46,6 @@ from .serialize import load, save
 from .tensor import Size, Tensor
 
 from . import nn, optim  # isort: skip
+
+autograd.Function = Function  # PyTorch's name for it
+del Function

@@ -326,10 +326,10 @@ def gradgradcheck(function: Callable, inputs, *, eps: float = 1e-6, atol: float 
     n = len(inputs)
 
     def gradient(*arguments):
-        again = function(*arguments[:n])
-        again = [r for r in (again if isinstance(again, tuple | list) else [again]) if r.dtype.kind == "f"]
-        wanted = [t for t in arguments[:n] if isinstance(t, Tensor) and t.requires_grad]
         with enable_grad():
+            again = function(*arguments[:n])
+            again = [r for r in (again if isinstance(again, tuple | list) else [again]) if r.dtype.kind == "f"]
+            wanted = [t for t in arguments[:n] if isinstance(t, Tensor) and t.requires_grad]
             return autograd.grad(
                 again, wanted, list(arguments[n:]), create_graph=True, allow_unused=True, materialize_grads=True
             )
