@@ -90,7 +90,8 @@ PYDL_INLINE void copy_run(const T* src, int64_t n, T* dst) {
 /// Zeros from dst to at least dst + n, in whole vectors.
 template <class T>
 PYDL_INLINE void clear_run(T* dst, int64_t n) {
-  for (int64_t i = 0; i < n; i += LANES<T>) store(dst + i, vec<T>{});
+  if (n > 0) store(dst, vec<T>{});  // mostly all; the loop alone would become a call of memset
+  for (int64_t i = LANES<T>; i < n; i += LANES<T>) store(dst + i, vec<T>{});
 }
 
 /// A copy of some rows of an image with everything in it that a kernel reads outside the image as zeros. Each row is
@@ -101,17 +102,17 @@ struct PaddedRows {
   int64_t first_row = 0, first_column = 0;  // of x, for output position (0, 0): the least of the taps
   int64_t height = 0, width = 0, row_step = 1, column_step = 1;
   int64_t segment = 0, pitch = 0, tap_rows = 1;
-  int64_t plane = 0;                        // elements of a channel's copy; set by reserve()
-  std::vector<char> row_used, column_used;  // by phase: a step beyond the kernel's size leaves some unread
+  int64_t plane = 0;           // elements of a channel's copy; set by reserve()
+  std::vector<char> row_used;  // by phase: a step beyond the kernel's size leaves some rows unread
+  struct Phase {
+    int64_t origin, low, high;  // element i is column origin + i * step of x; those in [low, high) lie inside x
+    bool used;
+  };
+  std::vector<Phase> phases;
 
   template <class T>
   explicit PaddedRows(const Correlation<T>& c)
-      : height(c.height),
-        width(c.width),
-        row_step(c.row_step),
-        column_step(c.column_step),
-        row_used(c.row_step),
-        column_used(c.column_step) {
+      : height(c.height), width(c.width), row_step(c.row_step), column_step(c.column_step) {
     int64_t last_row = 0, last_column = 0;
     if (!c.taps.empty()) {
       first_row = last_row = c.taps[0].row, first_column = last_column = c.taps[0].column;
@@ -120,13 +121,20 @@ struct PaddedRows {
         first_column = std::min(first_column, t.column), last_column = std::max(last_column, t.column);
       }
     }
+    tap_rows = last_row - first_row + 1;
+    const int64_t tap_columns = last_column - first_column + 1;
+    segment = ((c.columns - 1) * column_step + tap_columns - 1) / column_step + 1;
+    row_used.resize(std::min(row_step, tap_rows));
+    for (int64_t p = 0; p < std::min(column_step, tap_columns); ++p) {
+      const int64_t origin = first_column + p;
+      const int64_t low = std::clamp<int64_t>(ceil_div(-origin, column_step), 0, segment);
+      phases.push_back({origin, low, std::clamp<int64_t>(ceil_div(width - origin, column_step), low, segment), false});
+    }
     for (const Tap& t : c.taps) {
       row_used[(t.row - first_row) % row_step] = 1;
-      column_used[(t.column - first_column) % column_step] = 1;
+      phases[(t.column - first_column) % column_step].used = true;
     }
-    tap_rows = last_row - first_row + 1;
-    segment = ((c.columns - 1) * column_step + last_column - first_column) / column_step + 1;
-    pitch = segment * column_step;
+    pitch = segment * int64_t(phases.size());
   }
   /// Room for up to `rows` output rows.
   void reserve(int64_t rows) { plane = ((rows - 1) * row_step + tap_rows) * pitch; }
@@ -141,12 +149,11 @@ struct PaddedRows {
   template <class T>
   void copy(const T* x, int64_t channels, int64_t row, int64_t count, T* dst) const {
     const int64_t copied = (count - 1) * row_step + tap_rows, source = row * row_step + first_row;
-    for (int64_t c = 0; c < channels; ++c)
-      for (int64_t h = 0; h < copied; ++h) {
-        if (!row_used[h % row_step]) continue;
-        T* d = dst + c * plane + h * pitch;
-        if (source + h < 0 || source + h >= height) clear_run(d, pitch);
-        else copy_row(x + (c * height + source + h) * width, d);
+    for (int64_t c = 0; c < channels; ++c, x += height * width, dst += plane)
+      for (int64_t h = 0, phase = 0; h < copied; ++h, phase = phase + 1 == row_step ? 0 : phase + 1) {
+        if (phase >= int64_t(row_used.size()) || !row_used[phase]) continue;
+        if (source + h < 0 || source + h >= height) clear_run(dst + h * pitch, pitch);
+        else copy_row(x + (source + h) * width, dst + h * pitch);
       }
   }
 
@@ -155,16 +162,15 @@ struct PaddedRows {
 
   template <class T>
   void copy_row(const T* src, T* dst) const {
-    for (int64_t phase = 0; phase < column_step; ++phase, dst += segment) {
-      if (!column_used[phase]) continue;
-      const int64_t origin = first_column + phase;  // element i is column origin + i * step of x
-      const int64_t low = std::clamp<int64_t>(ceil_div(-origin, column_step), 0, segment);
-      const int64_t high = std::clamp<int64_t>(ceil_div(width - origin, column_step), low, segment);
-      clear_run(dst, low);
-      if (column_step == 1) copy_run(src + origin + low, high - low, dst + low);
-      else
-        for (int64_t i = low; i < high; ++i) dst[i] = src[origin + i * column_step];
-      clear_run(dst + high, segment - high);
+    for (const Phase& p : phases) {
+      if (p.used) {
+        clear_run(dst, p.low);
+        if (column_step == 1) copy_run(src + p.origin + p.low, p.high - p.low, dst + p.low);
+        else
+          for (int64_t i = p.low; i < p.high; ++i) dst[i] = src[p.origin + i * column_step];
+        clear_run(dst + p.high, segment - p.high);
+      }
+      dst += segment;
     }
   }
 };

@@ -111,31 +111,55 @@ class Correlator {
     for_bands(split, [&](int64_t n, int64_t g, int64_t first, int64_t rows) {
       T* copy = scratch<T>(PADDED, padded_.plane + 4 * L);
       padded_.copy(c_.image(n, g), 1, first, rows, copy);
-      for (int64_t r = 0; r < rows; ++r) {
+      int64_t r = 0;
+      if (c_.columns <= 2 * L)  // two short rows at a time: their sums do not wait for each other
+        for (; r + 2 <= rows; r += 2) {
+          const T* x = copy + padded_.position(r);
+          if (c_.columns > L) depthwise_piece<2, 2>(n, g, x, at.data(), first + r, 0, r + 2 < rows);
+          else depthwise_piece<2, 1>(n, g, x, at.data(), first + r, 0, r + 2 < rows);
+        }
+      for (; r < rows; ++r) {
         const T* x = copy + padded_.position(r);
-        T* y = c_.place(n, g, 0, first + r);
+        const bool more = r + 1 < rows;
         int64_t q = 0;
-        for (; q + 2 * L < c_.columns; q += 4 * L) depthwise_piece<4>(g, x + q, at.data(), q, y);
-        if (q + L < c_.columns) depthwise_piece<2>(g, x + q, at.data(), q, y);
-        else if (q < c_.columns) depthwise_piece<1>(g, x + q, at.data(), q, y);
+        for (; q + 2 * L < c_.columns; q += 4 * L) depthwise_piece<1, 4>(n, g, x + q, at.data(), first + r, q, more);
+        if (q + L < c_.columns) depthwise_piece<1, 2>(n, g, x + q, at.data(), first + r, q, more);
+        else if (q < c_.columns) depthwise_piece<1, 1>(n, g, x + q, at.data(), first + r, q, more);
       }
     });
   }
 
-  /// W vectors of a row from column q on.
-  template <int W>
-  void depthwise_piece(int64_t g, const T* x, const int64_t* at, int64_t q, T* y) const {
+  /// W vectors of R rows from column q on.
+  template <int R, int W>
+  void depthwise_piece(int64_t n, int64_t g, const T* x, const int64_t* at, int64_t row, int64_t q, bool more) const {
     const T* w = panel(g, 0);
-    vec<T> sum[W];
-    PYDL_UNROLL for (int j = 0; j < W; ++j) sum[j] = splat(c_.bias ? c_.bias[g] : T(0));
-    for (int64_t t = 0; t < depth_; ++t)
-      PYDL_UNROLL for (int j = 0; j < W; ++j) sum[j] += w[t] * load(x + at[t] + j * L);
-    const bool whole = q + W * L <= c_.columns && c_.y_column_step == 1;
+    const int64_t next = padded_.position(1), count = std::min<int64_t>(W * L, c_.columns - q);
+    vec<T> sum[R][W];
+    PYDL_UNROLL for (int r = 0; r < R; ++r) PYDL_UNROLL for (int j = 0; j < W; ++j) sum[r][j] =
+        splat(c_.bias ? c_.bias[g] : T(0));
+    for (int64_t t = 0; t < depth_; ++t) {
+      const T* tap = x + at[t];
+      PYDL_UNROLL for (int r = 0; r < R; ++r) PYDL_UNROLL for (int j = 0; j < W; ++j) sum[r][j] +=
+          w[t] * load(tap + r * next + j * L);
+    }
+    T* y = c_.place(n, g, 0, row) + q * c_.y_column_step;
+    if (c_.activation == Activation::none && in_place(W * L - count, more)) {
+      PYDL_UNROLL for (int r = 0; r < R; ++r) PYDL_UNROLL for (int j = 0; j < W; ++j)
+          store(y + r * c_.y_width + j * L, sum[r][j]);
+      return;
+    }
     alignas(64) T buffer[W * L];
-    T* sums = whole ? y + q : buffer;
-    PYDL_UNROLL for (int j = 0; j < W; ++j) store(sums + j * L, sum[j]);
-    activate(c_.activation, sums, W * L, 1, W * L);
-    if (!whole) write(buffer, std::min<int64_t>(W * L, c_.columns - q), y + q * c_.y_column_step);
+    for (int r = 0; r < R; ++r) {
+      PYDL_UNROLL for (int j = 0; j < W; ++j) store(buffer + j * L, sum[r][j]);
+      activate(c_.activation, buffer, W * L, 1, W * L);
+      write(buffer, count, y + r * c_.y_row_step * c_.y_width);
+    }
+  }
+
+  /// May whole vectors be stored to y? Surplus lanes may fall on the next row, where that is written later.
+  bool in_place(int64_t surplus, bool more_rows) const {
+    const bool dense = c_.y_column_step == 1 && c_.y_row_step == 1;
+    return dense && (surplus == 0 || (more_rows && c_.columns == c_.y_width && surplus <= c_.columns));
   }
 
   // ---- by rows
@@ -172,10 +196,7 @@ class Correlator {
     T* y = c_.place(n, g, panels_.start(p), row) + q * c_.y_column_step;
     const int64_t plane = c_.y_height * c_.y_width, next = c_.y_row_step * c_.y_width;
     if (two_rows) t.b_vector = padded_.position(1);
-    // Surplus lanes may fall on the next row, which this band writes after.
-    const int surplus = (w + L - 1) / L * L - w;
-    const bool spill = more_rows && c_.y_row_step == 1 && c_.columns == c_.y_width && surplus <= c_.columns;
-    if (c_.y_column_step == 1 && activation == Activation::none && (surplus == 0 || spill)) {
+    if (activation == Activation::none && in_place((w + L - 1) / L * L - w, more_rows)) {
       t.c = y, t.c_row = plane;
       if (two_rows) t.c_vector = next;
       run_tile(h, vectors, t);

@@ -7,25 +7,27 @@
 
 namespace pydl::conv_detail {
 
-// A block of filters x taps is summed in registers.
-constexpr int SUM_TAPS = 4, SUM_FILTERS = gemm_detail::TILE_ROWS * gemm_detail::TILE_VECTORS / SUM_TAPS;
+// A block of filters x taps is summed in registers; one filter alone takes a whole 3 x 3 kernel.
+constexpr int LONE_TAPS = 9, SUM_TAPS = 4, SUM_FILTERS = gemm_detail::TILE_ROWS * gemm_detail::TILE_VECTORS / SUM_TAPS;
+
+static_assert(SUM_FILTERS >= 3, "a block of one filter comes only from groups of one filter");
 
 /// sums[f][t] += gy[f] * x at tap t, by lanes, over `rows` rows of `columns` positions.
-template <class T, int F>
+template <class T, int F, int K>
 struct PlaneSums {
   int64_t rows, columns, gy_filter, x_row;
   const T* gy_end;  // of the whole array
   PYDL_INLINE void operator()(const T* gy, const T* x, const int64_t* tap, T* sums) const {
     constexpr int L = LANES<T>;
-    vec<T> sum[F][SUM_TAPS];
-    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < SUM_TAPS; ++t) sum[f][t] =
-        load(sums + (f * SUM_TAPS + t) * L);
+    vec<T> sum[F][K];
+    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < K; ++t) sum[f][t] =
+        load(sums + (f * K + t) * L);
     auto add = [&](const T* gy, const T* x, auto read_gy, auto read_x) __attribute__((always_inline)) {
-      vec<T> xv[SUM_TAPS];
-      PYDL_UNROLL for (int t = 0; t < SUM_TAPS; ++t) xv[t] = read_x(x + tap[t]);
+      vec<T> xv[K];
+      PYDL_UNROLL for (int t = 0; t < K; ++t) xv[t] = read_x(x + tap[t]);
       PYDL_UNROLL for (int f = 0; f < F; ++f) {
         vec<T> g = read_gy(gy + f * gy_filter);
-        PYDL_UNROLL for (int t = 0; t < SUM_TAPS; ++t) sum[f][t] += g * xv[t];
+        PYDL_UNROLL for (int t = 0; t < K; ++t) sum[f][t] += g * xv[t];
       }
     };
     using Mask = decltype(vec<T>{} < vec<T>{});
@@ -42,15 +44,16 @@ struct PlaneSums {
       if (gy + whole + (F - 1) * gy_filter + L <= gy_end) add(gy + whole, x + whole, masked, masked);
       else add(gy + whole, x + whole, [rest](const T* p) { return load_n(p, rest); }, masked);
     }
-    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < SUM_TAPS; ++t)
-        store(sums + (f * SUM_TAPS + t) * L, sum[f][t]);
+    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < K; ++t)
+        store(sums + (f * K + t) * L, sum[f][t]);
   }
 };
 
 template <class T, int F = SUM_FILTERS>
 void plane_sums(int64_t filters, int64_t rows, int64_t columns, int64_t gy_filter, int64_t x_row, const T* gy,
                 const T* gy_end, const T* x, const int64_t* tap, T* sums) {
-  if (filters == F) return PlaneSums<T, F>{rows, columns, gy_filter, x_row, gy_end}(gy, x, tap, sums);
+  if (filters == F)
+    return PlaneSums<T, F, F == 1 ? LONE_TAPS : SUM_TAPS>{rows, columns, gy_filter, x_row, gy_end}(gy, x, tap, sums);
   if constexpr (F > 1) plane_sums<T, F - 1>(filters, rows, columns, gy_filter, x_row, gy, gy_end, x, tap, sums);
 }
 
@@ -59,7 +62,8 @@ template <class T>
 void plane_weight_grad(const Correlation<T>& c, const T* gy, T* gw) {
   constexpr int L = LANES<T>;
   enum Slot { PADDED = 2, SUMS };
-  const int64_t taps = int64_t(c.taps.size()), blocks = (taps + SUM_TAPS - 1) / SUM_TAPS;
+  const int64_t taps = int64_t(c.taps.size()), block_taps = c.filters == 1 ? LONE_TAPS : SUM_TAPS;
+  const int64_t blocks = (taps + block_taps - 1) / block_taps;
   const Split filters(c.filters, SUM_FILTERS);
   PaddedRows padded(c);
   // Images are taken in bands and bands in batches whose padded copies fit into the cache; the sums stay, in order, in
@@ -68,14 +72,15 @@ void plane_weight_grad(const Correlation<T>& c, const T* gy, T* gw) {
   const Split bands(c.rows, std::min(c.rows, most));
   padded.reserve(bands.length(0));
   std::vector<int64_t> offset;
-  for (int64_t t = 0; t < blocks * SUM_TAPS; ++t) offset.push_back(padded.offset(0, c.taps[std::min(t, taps - 1)]));
+  for (int64_t t = 0; t < blocks * block_taps; ++t) offset.push_back(padded.offset(0, c.taps[std::min(t, taps - 1)]));
   const int64_t copy_size = padded.plane + 2 * L, total = c.images * bands.count;
   const int64_t batch = std::clamp<int64_t>((1 << 18) / (copy_size * c.groups), 1, total);
   T* copies = scratch<T>(PADDED, batch * c.groups * copy_size);
-  const int64_t tasks = c.groups * filters.count * blocks, block_size = SUM_FILTERS * SUM_TAPS * L;
+  const int64_t tasks = c.groups * filters.count * blocks,
+                block_size = std::min<int64_t>(c.filters, SUM_FILTERS) * block_taps * L;
   T* sums = scratch<T>(SUMS, tasks * block_size);
   std::fill(sums, sums + tasks * block_size, T(0));
-  const int64_t work = c.rows * c.columns * SUM_TAPS;
+  const int64_t work = c.rows * c.columns * block_taps;
 
   for (int64_t first = 0; first < total; first += batch) {
     const int64_t count = std::min(batch, total - first);
@@ -94,7 +99,7 @@ void plane_weight_grad(const Correlation<T>& c, const T* gy, T* gw) {
               gy + (((n * c.groups + g) * c.filters + filters.start(part)) * c.rows + bands.start(band)) * c.columns;
           plane_sums<T>(filters.length(part), bands.length(band), c.columns, c.rows * c.columns, padded.position(1),
                         g_rows, gy + c.images * c.groups * c.filters * c.rows * c.columns,
-                        copies + (b * c.groups + g) * copy_size, offset.data() + block * SUM_TAPS,
+                        copies + (b * c.groups + g) * copy_size, offset.data() + block * block_taps,
                         sums + i * block_size);
         }
       }
@@ -103,9 +108,9 @@ void plane_weight_grad(const Correlation<T>& c, const T* gy, T* gw) {
   for (int64_t i = 0; i < tasks; ++i) {
     const int64_t block = i % blocks, part = i / blocks % filters.count, g = i / blocks / filters.count;
     for (int64_t f = 0; f < filters.length(part); ++f)
-      for (int64_t t = block * SUM_TAPS; t < std::min(taps, (block + 1) * SUM_TAPS); ++t)
+      for (int64_t t = block * block_taps; t < std::min(taps, (block + 1) * block_taps); ++t)
         gw[(g * c.filters + filters.start(part) + f) * taps + t] =
-            hsum<T>(load(sums + i * block_size + (f * SUM_TAPS + t % SUM_TAPS) * L));
+            hsum<T>(load(sums + i * block_size + (f * block_taps + t % block_taps) * L));
   }
 }
 
