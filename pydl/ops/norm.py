@@ -141,13 +141,14 @@ def batch_norm(
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm: expected an input with at least 2 axes (N, C, ...), got shape {input.shape}")
     channels = input.shape[1]
-    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, p in named.items():
-        if p is not None and p.shape != (channels,):
+    for p, name in (running_mean, "running_mean"), (running_var, "running_var"), (weight, "weight"), (bias, "bias"):
+        if p is None:
+            continue
+        if p.shape != (channels,):
             raise RuntimeError(
                 f"batch_norm: {name} has shape {p.shape}, expected ({channels},) for input {input.shape}"
             )
-        if p is not None and p.dtype != input.dtype:
+        if p.dtype != input.dtype:
             raise RuntimeError(f"batch_norm: {name} is {p.dtype}, input {input.dtype}")
     if not training:
         if running_mean is None or running_var is None:
@@ -157,7 +158,7 @@ def batch_norm(
     if n == 1:
         raise ValueError(f"batch_norm: expected more than 1 value per channel when training, got input {input.shape}")
     y, mean, var = _batch_norm(input, weight, bias, eps=eps)
-    if n:
+    if n and (running_mean is not None or running_var is not None):
         with no_grad():
             _move(running_mean, mean.data, momentum)
             _move(running_var, var.data * (n / (n - 1)), momentum)
