@@ -166,6 +166,8 @@ struct PaddedRows {
       if (p.used) {
         clear_run(dst, p.low);
         if (column_step == 1) copy_run(src + p.origin + p.low, p.high - p.low, dst + p.low);
+        else if (column_step == 2)  // a constant step is vectorized
+          for (int64_t i = p.low; i < p.high; ++i) dst[i] = src[p.origin + i * 2];
         else
           for (int64_t i = p.low; i < p.high; ++i) dst[i] = src[p.origin + i * column_step];
         clear_run(dst + p.high, segment - p.high);

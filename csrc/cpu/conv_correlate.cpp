@@ -47,24 +47,28 @@ class Correlator {
     group_size_ = c_.filters * depth_ + panels_.count * L;
     weights_ = scratch<T>(WEIGHTS, c_.groups * group_size_);
     const int64_t taps = int64_t(c_.taps.size());
-    bool in_order = c_.weight_channel == taps;
+    bool in_order = true;
     for (int64_t t = 0; t < taps; ++t) in_order = in_order && c_.taps[t].weight == t;
-    parallel_for(c_.groups * panels_.count, std::max<int64_t>(1, (1 << 14) / (depth_ * TILE_ROWS + 1)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) {
-                     const int64_t g = i / panels_.count, p = i % panels_.count, h = panels_.length(p);
-                     const T* w = c_.weight + g * c_.weight_group + panels_.start(p) * c_.weight_filter;
-                     T* d = panel(g, p);
-                     if (in_order) {
-                       pack(View<T>{w, c_.weight_filter, 1}, int(h), depth_, d, h);
-                       continue;
-                     }
-                     for (int64_t channel = 0; channel < c_.channels; ++channel)
-                       for (const Tap& t : c_.taps)
-                         for (int64_t o = 0; o < h; ++o)
-                           *d++ = w[o * c_.weight_filter + channel * c_.weight_channel + t.weight];
-                   }
-                 });
+    const int64_t grain = std::max<int64_t>(1, GRAIN / (depth_ * TILE_ROWS + 1));
+    parallel_for(c_.groups * panels_.count, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t g = i / panels_.count, p = i % panels_.count, h = panels_.length(p);
+        const T* w = c_.weight + g * c_.weight_group + panels_.start(p) * c_.weight_filter;
+        T* d = panel(g, p);
+        if (in_order && c_.weight_channel == taps) {
+          pack(View<T>{w, c_.weight_filter, 1}, int(h), depth_, d, h);
+          continue;
+        }
+        for (int64_t channel = 0; channel < c_.channels; ++channel, w += c_.weight_channel, d += taps * h) {
+          if (in_order) {
+            pack(View<T>{w, c_.weight_filter, 1}, int(h), taps, d, h);
+            continue;
+          }
+          for (int64_t t = 0; t < taps; ++t)
+            for (int64_t o = 0; o < h; ++o) d[t * h + o] = w[o * c_.weight_filter + c_.taps[t].weight];
+        }
+      }
+    });
   }
 
   std::vector<int64_t> offsets() const {

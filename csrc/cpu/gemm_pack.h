@@ -57,8 +57,15 @@ template <class T>
 void pack_strip(const T* src, int64_t stride, int rows, int64_t depth, T* dst, int64_t ld) {
   constexpr int L = LANES<T>;
   if (depth < L) {
-    for (int64_t k = 0; k < depth; ++k)
-      for (int i = 0; i < rows; ++i) dst[k * ld + i] = src[i * stride + k];
+    vec<T> r[L];
+    for (int i = 0; i < L; ++i) {
+      const T* row = src + stride * std::min(i, rows - 1);
+      // Surplus lanes may be read as long as they lie before the end of the last row.
+      const bool open = stride > 0 && (rows - 1 - i) * stride + depth >= L;
+      r[i] = open ? load(row) : load_n(row, int(depth));
+    }
+    transpose<T>(r);
+    for (int64_t k = 0; k < depth; ++k) store(dst + k * ld, r[k]);
     return;
   }
   const T* row[L];
