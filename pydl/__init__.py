@@ -2,7 +2,9 @@
 
 __version__ = "0.1.0"
 
-from . import autograd, backend, memory, ops
+import sys
+
+from . import autograd, backend, derivatives, func, function, memory, ops
 from .backend import device, get_num_threads, set_num_threads
 from .create import *
 from .dtypes import (
@@ -24,7 +26,6 @@ from .dtypes import (
     short,
     uint8,
 )  # fmt: skip
-from .function import Function
 from .grad_mode import *
 from .ops.activation import celu, hardshrink, prelu, relu, relu_, selu, selu_, sigmoid, threshold
 from .ops.compare import *
@@ -47,5 +48,6 @@ from .tensor import Size, Tensor
 
 from . import nn, optim  # isort: skip
 
-autograd.Function = Function  # PyTorch's name for it
-del Function
+# PyTorch's names for them, so that `from pydl.autograd.functional import hessian` works too
+autograd.Function, autograd.function, autograd.functional = function.Function, function, derivatives
+sys.modules[f"{__name__}.autograd.functional"], sys.modules[f"{__name__}.autograd.function"] = derivatives, function

@@ -14,6 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from .grad_mode import Switch, mode
+from .grad_mode import detect_anomaly as detect_anomaly
+from .grad_mode import enable_grad as enable_grad
+from .grad_mode import inference_mode as inference_mode
+from .grad_mode import no_grad as no_grad
+from .grad_mode import set_grad_enabled as set_grad_enabled
 
 _sequence = itertools.count()
 
