@@ -11,9 +11,7 @@ namespace pydl {
 enum class Dtype { b8, u8, i32, i64, f32, f64 };
 
 /// Bytes of an element.
-constexpr int item_size(Dtype t) {
-  return t == Dtype::b8 || t == Dtype::u8 ? 1 : t == Dtype::i32 || t == Dtype::f32 ? 4 : 8;
-}
+constexpr int item_size(Dtype t) { return t == Dtype::b8 || t == Dtype::u8 ? 1 : t == Dtype::i32 || t == Dtype::f32 ? 4 : 8; }
 
 constexpr int MAX_DIMS = 16;
 
@@ -39,12 +37,12 @@ struct Array {
 };
 
 // The type of a parameter says what the caller may pass:
-struct In : Array {};   // read only; the binding copies an array that is not contiguous
-struct Out : Array {};  // written; contiguous and writable, anything else is a TypeError
+struct In : Array {};     // read only; the binding copies an array that is not contiguous
+struct Out : Array {};    // written; contiguous and writable, anything else is a TypeError
 struct Strided : Array {  // read only, any layout: strides in elements, 0 on a broadcast axis
   int64_t strides[MAX_DIMS] = {};
 };
-using Ins = std::vector<In>;    // lists of arrays (all parameters of an optimizer), contiguous
+using Ins = std::vector<In>;  // lists of arrays (all parameters of an optimizer), contiguous
 using Outs = std::vector<Out>;
 
 using Pair = std::array<int64_t, 2>;  // of the two axes of an image: rows, columns

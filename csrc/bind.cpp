@@ -21,14 +21,29 @@ static bool view(py::handle h, Array& a, int64_t* strides = nullptr) {
   auto type = py::reinterpret_borrow<py::dtype>(p->descr);
   if (type.byteorder() == '>' || p->nd > MAX_DIMS) return false;
   switch (type.num()) {
-    case py::detail::npy_api::NPY_BOOL_: a.dtype = Dtype::b8; break;
-    case py::detail::npy_api::NPY_UBYTE_: a.dtype = Dtype::u8; break;
-    case py::detail::npy_api::NPY_INT_: a.dtype = Dtype::i32; break;
-    case py::detail::npy_api::NPY_LONG_: a.dtype = sizeof(long) == 8 ? Dtype::i64 : Dtype::i32; break;
-    case py::detail::npy_api::NPY_LONGLONG_: a.dtype = Dtype::i64; break;
-    case py::detail::npy_api::NPY_FLOAT_: a.dtype = Dtype::f32; break;
-    case py::detail::npy_api::NPY_DOUBLE_: a.dtype = Dtype::f64; break;
-    default: return false;
+    case py::detail::npy_api::NPY_BOOL_:
+      a.dtype = Dtype::b8;
+      break;
+    case py::detail::npy_api::NPY_UBYTE_:
+      a.dtype = Dtype::u8;
+      break;
+    case py::detail::npy_api::NPY_INT_:
+      a.dtype = Dtype::i32;
+      break;
+    case py::detail::npy_api::NPY_LONG_:
+      a.dtype = sizeof(long) == 8 ? Dtype::i64 : Dtype::i32;
+      break;
+    case py::detail::npy_api::NPY_LONGLONG_:
+      a.dtype = Dtype::i64;
+      break;
+    case py::detail::npy_api::NPY_FLOAT_:
+      a.dtype = Dtype::f32;
+      break;
+    case py::detail::npy_api::NPY_DOUBLE_:
+      a.dtype = Dtype::f64;
+      break;
+    default:
+      return false;
   }
   a.data = p->data, a.ndim = p->nd, a.size = 1;
   int64_t item = type.itemsize();
@@ -126,7 +141,8 @@ PYBIND11_MODULE(PYDL_MODULE, m) {
 #include "kernels.h"
   // The unary rules whose gradient kernel wants the output y, not the input x (functors.h).
   py::set from_output;
-#define X(name) if (pydl::rules::name::from_y) from_output.add(#name);
+#define X(name) \
+  if (pydl::rules::name::from_y) from_output.add(#name);
   UNARY(X)
 #undef X
   m.attr("from_output") = py::frozenset(from_output);

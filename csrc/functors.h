@@ -1,4 +1,5 @@
 #pragma once
+// clang-format off: tables of rules and coefficients read better by hand
 // Every scalar rule and its derivative, written once for scalars (CUDA, tests) and for the vectors of simd.h (CPU).
 //   RULE(name, variable, masked, value, slope)   value: y in terms of x and the parameters a, b;
 //     slope: dy/dx in terms of `variable`, x or y: what the forward pass has to keep;

@@ -1,3 +1,4 @@
+// clang-format off: the list below is a table
 // THE CONTRACT: every kernel, one block a room. Each exists under the same name in csrc/cpu and csrc/cuda; bind.cpp turns
 // this list into the functions of the Python modules, so a kernel is declared here and nowhere else.
 //   KERNEL(name, parameters...)   In / Strided are read, Out is written and allocated by the caller.

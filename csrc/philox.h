@@ -33,8 +33,6 @@ PYDL_HD uint64_t dropout_threshold(double p) { return uint64_t(p * 4294967296.0)
 
 /// [0, 1): 24 bits of a word, 53 bits of two.
 PYDL_HD float unit_float(uint32_t word) { return float(word >> 8) * 0x1p-24f; }
-PYDL_HD double unit_double(uint32_t low, uint32_t high) {
-  return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53;
-}
+PYDL_HD double unit_double(uint32_t low, uint32_t high) { return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53; }
 
 }  // namespace pydl

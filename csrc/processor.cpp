@@ -13,8 +13,8 @@ static PyObject* levels(PyObject*, PyObject*) {
   __builtin_cpu_init();
   auto v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
   auto v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  auto v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  auto v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (v4) add("v4");
   if (v3) add("v3");
   if (v2) add("v2");

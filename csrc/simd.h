@@ -47,29 +47,64 @@ template <class T> PYDL_INLINE vec<T> load_n(const T* p, int n) {
 #endif
   vec<T> v{};
   T* t = (T*)&v;
-  if constexpr (L > 8) if (n & 8) { memcpy(t, p, 8 * sizeof(T)); t += 8; p += 8; }
-  if constexpr (L > 4) if (n & 4) { memcpy(t, p, 4 * sizeof(T)); t += 4; p += 4; }
-  if constexpr (L > 2) if (n & 2) { memcpy(t, p, 2 * sizeof(T)); t += 2; p += 2; }
+  if constexpr (L > 8)
+    if (n & 8) {
+      memcpy(t, p, 8 * sizeof(T));
+      t += 8;
+      p += 8;
+    }
+  if constexpr (L > 4)
+    if (n & 4) {
+      memcpy(t, p, 4 * sizeof(T));
+      t += 4;
+      p += 4;
+    }
+  if constexpr (L > 2)
+    if (n & 2) {
+      memcpy(t, p, 2 * sizeof(T));
+      t += 2;
+      p += 2;
+    }
   if (n & 1) *t = *p;
   return v;
 }
 template <class T> PYDL_INLINE void store_n(T* p, vec<T> v, int n) {
   constexpr int L = LANES<T>;
-  if (n >= L) { store(p, v); return; }
+  if (n >= L) {
+    store(p, v);
+    return;
+  }
 #if defined(__AVX512VL__)
   const unsigned mask = (1u << n) - 1;
   if constexpr (sizeof(T) == 4) return _mm512_mask_storeu_epi32(p, __mmask16(mask), (__m512i)v);
   else if constexpr (sizeof(T) == 8) return _mm512_mask_storeu_epi64(p, __mmask8(mask), (__m512i)v);
 #endif
   const T* t = (const T*)&v;
-  if constexpr (L > 8) if (n & 8) { memcpy(p, t, 8 * sizeof(T)); t += 8; p += 8; }
-  if constexpr (L > 4) if (n & 4) { memcpy(p, t, 4 * sizeof(T)); t += 4; p += 4; }
-  if constexpr (L > 2) if (n & 2) { memcpy(p, t, 2 * sizeof(T)); t += 2; p += 2; }
+  if constexpr (L > 8)
+    if (n & 8) {
+      memcpy(p, t, 8 * sizeof(T));
+      t += 8;
+      p += 8;
+    }
+  if constexpr (L > 4)
+    if (n & 4) {
+      memcpy(p, t, 4 * sizeof(T));
+      t += 4;
+      p += 4;
+    }
+  if constexpr (L > 2)
+    if (n & 2) {
+      memcpy(p, t, 2 * sizeof(T));
+      t += 2;
+      p += 2;
+    }
   if (n & 1) *p = *t;
 }
 
 /// Joins the upper half of the lanes with the lower until one is left.
-template <class T, int N> struct Narrow { typedef T type __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias)); };
+template <class T, int N> struct Narrow {
+  typedef T type __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
 template <class T, int N, class F> PYDL_INLINE T fold(typename Narrow<T, N>::type v, F join) {
   if constexpr (N == 2) {
     return join(v[0], v[1]);
@@ -99,7 +134,9 @@ template <class T> PYDL_INLINE vec<T> keep_n(vec<T> v, int n, T other = 0) {
 }
 
 /// The elements at even and at odd places of two vectors that follow each other, and the way back.
-template <class T> struct Halves { vec<T> even, odd; };
+template <class T> struct Halves {
+  vec<T> even, odd;
+};
 template <class T, size_t... i> PYDL_INLINE Halves<T> deinterleave(vec<T> a, vec<T> b, std::index_sequence<i...>) {
 #if __has_builtin(__builtin_shufflevector)
   return {__builtin_shufflevector(a, b, int(2 * i)...), __builtin_shufflevector(a, b, int(2 * i + 1)...)};

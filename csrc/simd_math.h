@@ -1,4 +1,5 @@
 #pragma once
+// clang-format off: tables of rules and coefficients read better by hand
 // Elementary functions on vec<T>: exp, log and their relatives within 2 ulp, tanh and erf within 4, erfc within 8, infinities,
 // NaN, -0 and denormal results included (tests/test_simd.py). Polynomials are minimax fits (Remez exchange, 50 digits).
 #include <cmath>

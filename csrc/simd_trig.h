@@ -1,4 +1,5 @@
 #pragma once
+// clang-format off: tables of rules and coefficients read better by hand
 // sin, cos and pow on vec<T>. Those of float32 are computed in float64, where neither the reduction of the angle nor the
 // logarithm needs extended precision: within 1 ulp. sin and cos of float64 are within 3 ulp; pow is the C library's.
 #include "simd_math.h"

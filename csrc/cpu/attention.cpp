@@ -92,8 +92,8 @@ template <class T> T maximum_of(const T* row, int64_t columns, T m) {
   return m;
 }
 
-template <class T> Attention<T> arguments(const Strided& q, const Strided& k, const Strided& v, const Strided& mask,
-                                          double scale, bool causal, double dropout, uint64_t seed, uint64_t offset) {
+template <class T> Attention<T> arguments(const Strided& q, const Strided& k, const Strided& v, const Strided& mask, double scale,
+                                          bool causal, double dropout, uint64_t seed, uint64_t offset) {
   expect(q.ndim == 4 && k.ndim == 4 && v.ndim == 4 && (!mask || mask.ndim == 4), "attention: four axes");
   expect(q.dtype == k.dtype && q.dtype == v.dtype, "attention: one dtype");
   expect(!mask || mask.dtype == Dtype::b8 || mask.dtype == q.dtype, "attention: mask is bool or of q's dtype");
@@ -107,8 +107,8 @@ template <class T> Attention<T> arguments(const Strided& q, const Strided& k, co
 
 }  // namespace
 
-void attention_forward(Strided q, Strided k, Strided v, Strided mask, Out y, Out lse, double scale, bool causal,
-                       double dropout, uint64_t seed, uint64_t offset) {
+void attention_forward(Strided q, Strided k, Strided v, Strided mask, Out y, Out lse, double scale, bool causal, double dropout,
+                       uint64_t seed, uint64_t offset) {
   by_float(y, [&](auto t) {
     using T = decltype(t);
     const auto at = arguments<T>(q, k, v, mask, scale, causal, dropout, seed, offset);
@@ -149,8 +149,7 @@ void attention_forward(Strided q, Strided k, Strided v, Strided mask, Out y, Out
         const bool empty = total[r] == T(0);
         const T inverse = empty ? T(0) : T(1) / total[r];
         for (int64_t d = 0; d < D; ++d) out[r * D + d] *= inverse;
-        lse.ptr<T>()[(b * H + h) * L + i + r] =
-            empty ? std::numeric_limits<T>::infinity() : largest[r] + std::log(total[r]);
+        lse.ptr<T>()[(b * H + h) * L + i + r] = empty ? std::numeric_limits<T>::infinity() : largest[r] + std::log(total[r]);
       }
     });
   });
@@ -158,8 +157,8 @@ void attention_forward(Strided q, Strided k, Strided v, Strided mask, Out y, Out
 
 /// With P = exp(S - lse), M the dropout mask and O = (P M) V:
 /// gV = (P M)ᵀ gO, gP = (gO Vᵀ) M, gS = P (gP - rowsum(gO O)), gQ = scale gS K, gK = scale gSᵀ Q.
-void attention_backward(Strided q, Strided k, Strided v, Strided mask, In y, In lse, In gy, Out gq, Out gk, Out gv,
-                        double scale, bool causal, double dropout, uint64_t seed, uint64_t offset) {
+void attention_backward(Strided q, Strided k, Strided v, Strided mask, In y, In lse, In gy, Out gq, Out gk, Out gv, double scale,
+                        bool causal, double dropout, uint64_t seed, uint64_t offset) {
   by_float(y, [&](auto t) {
     using T = decltype(t);
     const auto at = arguments<T>(q, k, v, mask, scale, causal, dropout, seed, offset);

@@ -9,9 +9,7 @@
 namespace pydl {
 namespace {
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Multiply-adds on twelve independent chains held in registers.
 template <class T> void multiply_add(int64_t steps, T* sink) {
@@ -20,9 +18,7 @@ template <class T> void multiply_add(int64_t steps, T* sink) {
     chain[i] = splat(T(i));
     asm volatile("" : "+v"(chain[i]));  // opaque: equal chains would be merged into one
   }
-  for (; steps > 0; --steps) {
-    PYDL_UNROLL for (int i = 0; i < 12; ++i) chain[i] = chain[i] * factor + term;
-  }
+  for (; steps > 0; --steps) { PYDL_UNROLL for (int i = 0; i < 12; ++i) chain[i] = chain[i] * factor + term; }
   vec<T> sum{};
   PYDL_UNROLL for (int i = 0; i < 12; ++i) sum += chain[i];
   *sink = hsum<T>(sum);

@@ -48,8 +48,7 @@ Correlation<T> forward(const Array& x, const Array& weight, const Array& y, Pair
   c.height = x.dim(2), c.width = x.dim(3), c.rows = y.dim(2), c.columns = y.dim(3);
   c.row_step = stride[0], c.column_step = stride[1];
   for (int64_t i = 0; i < kh; ++i)
-    for (int64_t j = 0; j < kw; ++j)
-      c.taps.push_back({i * dilation[0] - padding[0], j * dilation[1] - padding[1], i * kw + j});
+    for (int64_t j = 0; j < kw; ++j) c.taps.push_back({i * dilation[0] - padding[0], j * dilation[1] - padding[1], i * kw + j});
   c.x = x.ptr<T>(), c.weight = weight.ptr<T>();
   c.weight_channel = kh * kw, c.weight_filter = c.channels * kh * kw, c.weight_group = c.filters * c.weight_filter;
   c.y_height = c.rows, c.y_width = c.columns;
@@ -65,9 +64,8 @@ inline void check_shapes(const Array& x, const Array& weight, const Array& y, Pa
   expect(x.dim(0) == y.dim(0) && y.dim(1) == weight.dim(0), "batch and output channels");
   constexpr int64_t most = int64_t(1) << 31;
   for (int i = 0; i < 2; ++i)
-    expect(
-        stride[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && std::max({stride[i], dilation[i], padding[i]}) < most,
-        "stride and dilation from 1, padding from 0, all below 2^31");
+    expect(stride[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && std::max({stride[i], dilation[i], padding[i]}) < most,
+           "stride and dilation from 1, padding from 0, all below 2^31");
 }
 
 /// dst[i] = src[i], i < n, for the short rows of images.

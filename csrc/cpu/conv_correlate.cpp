@@ -231,8 +231,7 @@ class Correlator {
   };
 
   void dense() {
-    const int64_t total = c_.images * c_.rows * c_.columns,
-                  block = std::max<int64_t>(1, Split(depth_, PACKED_DEPTH).length(0));
+    const int64_t total = c_.images * c_.rows * c_.columns, block = std::max<int64_t>(1, Split(depth_, PACKED_DEPTH).length(0));
     const int64_t each = c_.filters + block + 2 * c_.channels * c_.row_step * c_.column_step;
     Split units((total + L - 1) / L, std::clamp<int64_t>(CACHE / each / L, 4, 64));
     int64_t parts = 1;  // of the filters, where there are too few units for the threads
@@ -250,8 +249,8 @@ class Correlator {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t unit = i / part.count % units.count, from = units.start(unit) * L;
         const int64_t p = part.start(i % part.count);
-        dense_unit(i / part.count / units.count, from, std::min(total, from + units.length(unit) * L), block, at.data(),
-                   p, p + part.length(i % part.count));
+        dense_unit(i / part.count / units.count, from, std::min(total, from + units.length(unit) * L), block, at.data(), p,
+                   p + part.length(i % part.count));
       }
     });
   }
@@ -311,8 +310,7 @@ class Correlator {
     positions.of_vector.push_back(int64_t(positions.parts.size()));
   }
 
-  void pack_vector(const Positions& positions, int64_t v, const T* copy, const int64_t* at, int64_t depth,
-                   T* dst) const {
+  void pack_vector(const Positions& positions, int64_t v, const T* copy, const int64_t* at, int64_t depth, T* dst) const {
     const Part* parts = positions.parts.data() + positions.of_vector[v];
     switch (positions.of_vector[v + 1] - positions.of_vector[v]) {
       case 1:
@@ -344,8 +342,7 @@ class Correlator {
     }
   }
 
-  void scatter(int64_t g, int64_t begin, int64_t end, const T* sums, int64_t ld, int64_t first_filter,
-               int64_t filters) const {
+  void scatter(int64_t g, int64_t begin, int64_t end, const T* sums, int64_t ld, int64_t first_filter, int64_t filters) const {
     const int64_t area = c_.rows * c_.columns;
     const bool whole = c_.y_column_step == 1 && c_.y_row_step == 1 && c_.columns == c_.y_width;  // rows lie end to end
     for (int64_t j = begin; j < end;) {

@@ -12,8 +12,7 @@ struct Windows {
 
   Windows(const Array& x, const Array& columns_matrix, Pair kernel, Pair stride, Pair padding, Pair dilation)
       : kernel(kernel), stride(stride), padding(padding), dilation(dilation) {
-    expect(x.ndim == 4 && columns_matrix.ndim == 3 && x.dtype == columns_matrix.dtype,
-           "im2col: x has four axes, columns three");
+    expect(x.ndim == 4 && columns_matrix.ndim == 3 && x.dtype == columns_matrix.dtype, "im2col: x has four axes, columns three");
     images = x.dim(0), channels = x.dim(1), height = x.dim(2), width = x.dim(3);
     auto positions = [&](int i, int64_t length) {
       expect(kernel[i] >= 1 && stride[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0,
@@ -42,10 +41,9 @@ struct Windows {
   template <class F>
   void for_channels(F&& f) const {
     const int64_t work = kernel[0] * kernel[1] * rows * columns;
-    parallel_for(images * channels, std::max<int64_t>(1, GRAIN / std::max<int64_t>(work, 1)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t c = begin; c < end; ++c) f(c);
-                 });
+    parallel_for(images * channels, std::max<int64_t>(1, GRAIN / std::max<int64_t>(work, 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) f(c);
+    });
   }
 };
 

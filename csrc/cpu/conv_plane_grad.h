@@ -20,8 +20,7 @@ struct PlaneSums {
   PYDL_INLINE void operator()(const T* gy, const T* x, const int64_t* tap, T* sums) const {
     constexpr int L = LANES<T>;
     vec<T> sum[F][K];
-    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < K; ++t) sum[f][t] =
-        load(sums + (f * K + t) * L);
+    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < K; ++t) sum[f][t] = load(sums + (f * K + t) * L);
     auto add = [&](const T* gy, const T* x, auto read_gy, auto read_x) __attribute__((always_inline)) {
       vec<T> xv[K];
       PYDL_UNROLL for (int t = 0; t < K; ++t) xv[t] = read_x(x + tap[t]);
@@ -44,14 +43,13 @@ struct PlaneSums {
       if (gy + whole + (F - 1) * gy_filter + L <= gy_end) add(gy + whole, x + whole, masked, masked);
       else add(gy + whole, x + whole, [rest](const T* p) { return load_n(p, rest); }, masked);
     }
-    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < K; ++t)
-        store(sums + (f * K + t) * L, sum[f][t]);
+    PYDL_UNROLL for (int f = 0; f < F; ++f) PYDL_UNROLL for (int t = 0; t < K; ++t) store(sums + (f * K + t) * L, sum[f][t]);
   }
 };
 
 template <class T, int F = SUM_FILTERS>
-void plane_sums(int64_t filters, int64_t rows, int64_t columns, int64_t gy_filter, int64_t x_row, const T* gy,
-                const T* gy_end, const T* x, const int64_t* tap, T* sums) {
+void plane_sums(int64_t filters, int64_t rows, int64_t columns, int64_t gy_filter, int64_t x_row, const T* gy, const T* gy_end,
+                const T* x, const int64_t* tap, T* sums) {
   if (filters == F)
     return PlaneSums<T, F, F == 1 ? LONE_TAPS : SUM_TAPS>{rows, columns, gy_filter, x_row, gy_end}(gy, x, tap, sums);
   if constexpr (F > 1) plane_sums<T, F - 1>(filters, rows, columns, gy_filter, x_row, gy, gy_end, x, tap, sums);
@@ -97,10 +95,9 @@ void plane_weight_grad(const Correlation<T>& c, const T* gy, T* gw) {
           const int64_t n = (first + b) / bands.count, band = (first + b) % bands.count;
           const T* g_rows =
               gy + (((n * c.groups + g) * c.filters + filters.start(part)) * c.rows + bands.start(band)) * c.columns;
-          plane_sums<T>(filters.length(part), bands.length(band), c.columns, c.rows * c.columns, padded.position(1),
-                        g_rows, gy + c.images * c.groups * c.filters * c.rows * c.columns,
-                        copies + (b * c.groups + g) * copy_size, offset.data() + block * block_taps,
-                        sums + i * block_size);
+          plane_sums<T>(filters.length(part), bands.length(band), c.columns, c.rows * c.columns, padded.position(1), g_rows,
+                        gy + c.images * c.groups * c.filters * c.rows * c.columns, copies + (b * c.groups + g) * copy_size,
+                        offset.data() + block * block_taps, sums + i * block_size);
         }
       }
     });

@@ -57,8 +57,7 @@ class WeightGradient {
       for (int64_t q = 0; q < columns_; ++q) offset_.push_back(r * stride_[0] * pitch_ + q * stride_[1] * channels_);
 
     const int64_t total = images_ * bands.count;
-    const int64_t batch =
-        std::clamp<int64_t>((1 << 20) / (image_size_ * groups_ + 1), std::min<int64_t>(4, total), total);
+    const int64_t batch = std::clamp<int64_t>((1 << 20) / (image_size_ * groups_ + 1), std::min<int64_t>(4, total), total);
     x_copies_ = scratch<T>(IMAGES, batch * groups_ * image_size_);
     gy_copies_ = copy_gy_ ? scratch<T>(GRADIENTS, batch * groups_ * filters_ * gy_row_) : nullptr;
     sums_ = scratch<T>(SUMS, groups_ * filters_ * kh_ * pieces_ * piece_ld_);
@@ -80,8 +79,7 @@ class WeightGradient {
     T* dst = x_copies_ + index * image_size_;
     const T* src = x_ + (n * groups_ + g) * channels_ * height_ * width_;
     const int64_t copied = (count - 1) * stride_[0] + (kh_ - 1) * dilation_[0] + 1;
-    const int64_t low = std::min(padding_[1], padded_width_),
-                  high = std::max(low, std::min(padded_width_, padding_[1] + width_));
+    const int64_t low = std::min(padding_[1], padded_width_), high = std::max(low, std::min(padded_width_, padding_[1] + width_));
     for (int64_t h = 0; h < copied; ++h, dst += pitch_) {
       const int64_t row = first * stride_[0] - padding_[0] + h;
       if (row < 0 || row >= height_) {
@@ -90,8 +88,7 @@ class WeightGradient {
       }
       clear_run(dst, low * channels_);
       // may spill a vector to the right, which is written next
-      pack(View<T>{src + row * width_, height_ * width_, 1}, int(channels_), high - low, dst + low * channels_,
-           channels_);
+      pack(View<T>{src + row * width_, height_ * width_, 1}, int(channels_), high - low, dst + low * channels_, channels_);
       clear_run(dst + high * channels_, pitch_ - high * channels_);
     }
     if (!copy_gy_) return;
@@ -172,8 +169,8 @@ void conv2d_weight_grad(In x, In gy, Out gweight, Pair stride, Pair padding, Pai
     if (gy.size == 0 || x.size == 0) {
       std::fill(gweight.ptr<T>(), gweight.ptr<T>() + gweight.size, T(0));
     } else if (gweight.dim(1) == 1) {
-      conv_detail::plane_weight_grad(conv_detail::forward<T>(x, gweight, gy, stride, padding, dilation, groups),
-                                     gy.ptr<T>(), gweight.ptr<T>());
+      conv_detail::plane_weight_grad(conv_detail::forward<T>(x, gweight, gy, stride, padding, dilation, groups), gy.ptr<T>(),
+                                     gweight.ptr<T>());
     } else {
       conv_detail::WeightGradient<T>(x, gy, gweight, stride, padding, dilation, groups).run();
     }

@@ -20,7 +20,10 @@ void dropout(In x, Out y, double p, uint64_t seed, uint64_t offset) {
         int64_t n = std::min(BLOCK, x.size - b * BLOCK);
         const T* in = x.ptr<const T>() + b * BLOCK;
         T* out = y.ptr<T>() + b * BLOCK;
-        if (threshold >> 32) { std::fill(out, out + n, T(0)); continue; }
+        if (threshold >> 32) {
+          std::fill(out, out + n, T(0));
+          continue;
+        }
         random_words(seed, offset + uint64_t(b * COUNTER_BLOCK), (n + 3) / 4, words);
         for (int64_t i = 0; i < n; ++i) {
           T kept = in[i] * scale;  // outside the condition: a branch would cost ten times the loop

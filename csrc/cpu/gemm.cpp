@@ -83,8 +83,7 @@ void edge_tile(Tile<T> t, int rows, int columns, int64_t c_col, Activation activ
       transpose<T>(r);
       alignas(64) T column[L][L];
       PYDL_UNROLL for (int j = 0; j < L; ++j) store(column[j], r[j]);
-      for (int j = j0; j < std::min(columns, j0 + L); ++j)
-        store_n(c + i0 * c_row + j * c_col, load(column[j - j0]), rows - i0);
+      for (int j = j0; j < std::min(columns, j0 + L); ++j) store_n(c + i0 * c_row + j * c_col, load(column[j - j0]), rows - i0);
     }
 }
 
@@ -96,8 +95,7 @@ void gemm_block(const Gemm<T>& g) {
   const int64_t depth = std::max<int64_t>(8, (Split(g.k, PACKED_DEPTH).length(0) + 7) / 8 * 8);
   const int64_t width = (Split(g.n, COLUMNS).length(0) + WIDTH - 1) / WIDTH * WIDTH;
   const bool b_in_place =
-      g.b.col == 1 &&
-      (rows.count == 1 || (g.k * g.n * int64_t(sizeof(T)) <= 1 << 16 && g.b.row * int64_t(sizeof(T)) < 1024));
+      g.b.col == 1 && (rows.count == 1 || (g.k * g.n * int64_t(sizeof(T)) <= 1 << 16 && g.b.row * int64_t(sizeof(T)) < 1024));
   const bool a_in_place = read_in_place(g.a, g.n);
   T* b_panels = scratch<T>(0, (depth + 2) * (width + WIDTH));
   T* a_panel = scratch<T>(1, depth * TILE_ROWS + L);
@@ -180,8 +178,7 @@ bool cheaper_transposed(const Gemm<T>& g) {
   auto pad = [](int64_t n) { return double((n + LANES<T> - 1) / LANES<T> * LANES<T>) / double(n); };
   double m = double(g.m), n = double(g.n), k = double(g.k), product = m * n * k / TILE_COLUMNS<T>;
   double stay = 0.3 * n * k + (read_in_place(g.a, g.n) ? 0 : 0.3 * m * k) + product * pad(g.n);
-  double swap =
-      0.3 * m * k + (read_in_place(g.b.transposed(), g.m) ? 0 : 0.3 * n * k) + 0.5 * m * n + product * pad(g.m);
+  double swap = 0.3 * m * k + (read_in_place(g.b.transposed(), g.m) ? 0 : 0.3 * n * k) + 0.5 * m * n + product * pad(g.m);
   return swap < stay;
 }
 

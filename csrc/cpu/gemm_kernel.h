@@ -85,8 +85,7 @@ void tile_kernel(const Tile<T>& t) {
 
 template <class T, int... I>
 constexpr auto tile_kernels(std::integer_sequence<int, I...>) {
-  return std::array<void (*)(const Tile<T>&), sizeof...(I)>{
-      tile_kernel<T, I / TILE_VECTORS + 1, I % TILE_VECTORS + 1>...};
+  return std::array<void (*)(const Tile<T>&), sizeof...(I)>{tile_kernel<T, I / TILE_VECTORS + 1, I % TILE_VECTORS + 1>...};
 }
 /// Computes a tile of `rows` x `vectors` whole vectors.
 template <class T>

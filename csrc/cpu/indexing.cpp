@@ -96,8 +96,10 @@ void index_write(In index, In source, Out y, bool add) {
         const T* row = from + (one ? 0 : o * m * a.inner + c);
         for (int64_t j = 0; j < m; ++j) {
           T* r = to + at[j] * a.inner;
-          if (one) for (int64_t i = 0; i < width; ++i) combine(r[i], *row);
-          else for (int64_t i = 0; i < width; ++i) combine(r[i], row[j * a.inner + i]);
+          if (one)
+            for (int64_t i = 0; i < width; ++i) combine(r[i], *row);
+          else
+            for (int64_t i = 0; i < width; ++i) combine(r[i], row[j * a.inner + i]);
         }
       }
     });

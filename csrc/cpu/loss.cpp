@@ -3,8 +3,8 @@
 #include <string>
 
 #include "../kernels.h"
-#include "parallel.h"
 #include "lines.h"
+#include "parallel.h"
 
 // Cross entropy of logits x (N, C, S) and labels (N, S). With w the class weights, t the label and e the label smoothing:
 //   loss = (1 - e) w[t] (log_sum - (x[t] - max)) + e / C sum_c w[c] (log_sum - (x[c] - max)),
@@ -39,9 +39,7 @@ enum Reduction { NONE, MEAN, SUM };
 template <class T> struct Lines {
   static constexpr int L = LANES<T>;
   int64_t N, C, S, strips;
-  explicit Lines(const Array& x) {
-    N = x.dim(0), C = x.dim(1), S = x.count(2, x.ndim), strips = S == 1 ? 1 : (S + L - 1) / L;
-  }
+  explicit Lines(const Array& x) { N = x.dim(0), C = x.dim(1), S = x.count(2, x.ndim), strips = S == 1 ? 1 : (S + L - 1) / L; }
   int64_t count() const { return N * strips; }
   int64_t grain() const { return GRAIN / 4 / (C * (S == 1 ? 1 : L) + 1) + 1; }
   int64_t sample(int64_t line) const { return line / strips; }
@@ -53,7 +51,8 @@ template <class T> struct Lines {
 
 void expect_loss(const Array& x, const Array& target, const Array& weight, const Array& max, const Array& log_sum,
                  const Array& total_weight, const Array& y, int64_t reduction) {
-  expect(x.ndim >= 2 && target.size == x.dim(0) * x.count(2, x.ndim), "x needs the axes (N, C, ...), and each of (N, ...) a label");
+  expect(x.ndim >= 2 && target.size == x.dim(0) * x.count(2, x.ndim),
+         "x needs the axes (N, C, ...), and each of (N, ...) a label");
   expect(!weight || (weight.size == x.dim(1) && weight.dtype == x.dtype), "weight needs one element a class, in x's dtype");
   expect(max.size == target.size && log_sum.size == target.size && max.dtype == x.dtype && log_sum.dtype == x.dtype,
          "max and log_sum need one element a label, in x's dtype");
@@ -88,7 +87,9 @@ void cross_entropy_forward(In x, In target, In weight, Out loss, Out max, Out lo
       auto add = [&](int64_t i, int64_t t, T xt, T m, T log_s, T smooth) {  // label i
         max.ptr<T>()[i] = m, log_sum.ptr<T>()[i] = log_s;
         const T wt = t == ignore_index ? T(0) : w ? w[t] : T(1);
-        const T l = t == ignore_index ? T(0) : e == T(0) ? wt * (log_s - (xt - m)) : (T(1) - e) * wt * (log_s - (xt - m)) + share * smooth;
+        const T l = t == ignore_index ? T(0)
+                    : e == T(0)       ? wt * (log_s - (xt - m))
+                                      : (T(1) - e) * wt * (log_s - (xt - m)) + share * smooth;
         total += l, total_w += wt;
         if (reduction == NONE) loss.ptr<T>()[i] = l;
       };
@@ -96,7 +97,10 @@ void cross_entropy_forward(In x, In target, In weight, Out loss, Out max, Out lo
         const T* in = x.ptr<T>() + shape.offset(line);
         const int64_t first = shape.label(line), *t = target.ptr<int64_t>() + first;
         if (shape.S == 1) {
-          if (*t == ignore_index) { add(first, *t, 0, 0, 0, 0); continue; }
+          if (*t == ignore_index) {
+            add(first, *t, 0, 0, 0, 0);
+            continue;
+          }
           const T m = row_max(in, shape.C);
           const T log_s = std::log(row_exp_sum(in, shape.C, m, [](vec<T> p, int64_t, int) { return p; }));
           add(first, *t, in[*t], m, log_s, e == T(0) ? T(0) : smooth_row(in, w, shape.C, m, log_s));
@@ -106,11 +110,13 @@ void cross_entropy_forward(In x, In target, In weight, Out loss, Out max, Out lo
         const vec<T> m = column_max(in, shape.C, shape.S, lanes);
         const vec<T> log_s = vlog(column_exp_sum(in, shape.C, shape.S, lanes, m, [](vec<T> p, int64_t) { return p; }));
         vec<T> smooth{};
-        if (e != T(0)) for (int64_t c = 0; c < shape.C; ++c) {
-          vec<T> v = log_s - (load_n(in + c * shape.S, lanes) - m);
-          smooth += w ? v * w[c] : v;
-        }
-        for (int j = 0; j < lanes; ++j) add(first + j, t[j], t[j] == ignore_index ? T(0) : in[t[j] * shape.S + j], m[j], log_s[j], smooth[j]);
+        if (e != T(0))
+          for (int64_t c = 0; c < shape.C; ++c) {
+            vec<T> v = log_s - (load_n(in + c * shape.S, lanes) - m);
+            smooth += w ? v * w[c] : v;
+          }
+        for (int j = 0; j < lanes; ++j)
+          add(first + j, t[j], t[j] == ignore_index ? T(0) : in[t[j] * shape.S + j], m[j], log_s[j], smooth[j]);
       }
       sums[begin / grain * 2] = total, sums[begin / grain * 2 + 1] = total_w;
     });
@@ -133,7 +139,8 @@ void cross_entropy_backward(In x, In target, In weight, In max, In log_sum, In t
     constexpr int L = LANES<T>;
     const T *w = weight.ptr<T>(), e = T(label_smoothing), share = T(label_smoothing / double(shape.C));
     double sum_w = w ? 0 : double(shape.C);
-    if (w) for (int64_t c = 0; c < shape.C; ++c) sum_w += w[c];
+    if (w)
+      for (int64_t c = 0; c < shape.C; ++c) sum_w += w[c];
     const T all = T(label_smoothing / double(shape.C) * sum_w);
     const T common = reduction == MEAN ? *gy.ptr<T>() / *total_weight.ptr<T>() : reduction == SUM ? *gy.ptr<T>() : T(0);
     parallel_for(shape.count(), shape.grain(), [&](int64_t begin, int64_t end) {
@@ -150,7 +157,10 @@ void cross_entropy_backward(In x, In target, In weight, In max, In log_sum, In t
           hit[j] = used ? g[j] * ((T(1) - e) * (w ? w[t[j]] : T(1))) : T(0);
         }
         if (shape.S == 1) {
-          if (*t == ignore_index) { std::fill(out, out + shape.C, T(0)); continue; }
+          if (*t == ignore_index) {
+            std::fill(out, out + shape.C, T(0));
+            continue;
+          }
           const T k = hit[0] + g[0] * all, s = g[0] * share, mx = *m, ls = *log_s;
           each_vector<T>(shape.C, [&](int64_t c, int n) {
             vec<T> v = k * vexp((load_n(in + c, n) - mx) - ls);
@@ -166,7 +176,8 @@ void cross_entropy_backward(In x, In target, In weight, In max, In log_sum, In t
           if (e != T(0)) v -= w ? s * w[c] : s;
           store_n(out + c * shape.S, k == T(0) ? vec<T>{} : v, lanes);  // an ignored position stays 0 beside infinite logits
         }
-        for (int j = 0; j < lanes; ++j) if (t[j] != ignore_index) out[t[j] * shape.S + j] -= hit[j];
+        for (int j = 0; j < lanes; ++j)
+          if (t[j] != ignore_index) out[t[j] * shape.S + j] -= hit[j];
       }
     });
   });

@@ -45,18 +45,25 @@ struct LogisticCrossEntropy {  // -t ln s(x) - (1 - t) ln s(-x), neither of whic
 
 template <class F> void by_rule(int64_t rule, F&& f) {
   switch (rule) {
-    case 0: return f(Squared{});
-    case 1: return f(Absolute{});
-    case 2: return f(SmoothAbsolute{});
-    case 3: return f(Huber{});
-    case 4: return f(LogisticCrossEntropy{});
-    default: expect(false, "no such rule");
+    case 0:
+      return f(Squared{});
+    case 1:
+      return f(Absolute{});
+    case 2:
+      return f(SmoothAbsolute{});
+    case 3:
+      return f(Huber{});
+    case 4:
+      return f(LogisticCrossEntropy{});
+    default:
+      expect(false, "no such rule");
   }
 }
 
 void expect_pointwise(const Array& x, const Array& target, const Array& loss, int64_t reduction) {
   expect_same(x, target, "x and target must have one shape and dtype");
-  expect(loss.dtype == x.dtype && loss.size == (reduction == 0 ? x.size : 1), "the loss has x's shape, or one element where it reduces");
+  expect(loss.dtype == x.dtype && loss.size == (reduction == 0 ? x.size : 1),
+         "the loss has x's shape, or one element where it reduces");
 }
 
 }  // namespace

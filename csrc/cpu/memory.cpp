@@ -14,7 +14,9 @@ namespace {
 
 constexpr size_t HUGE_PAGE = size_t(1) << 21;
 
-struct Header { size_t bytes; };      // stands in the 64 bytes before a block
+struct Header {
+  size_t bytes;
+};  // stands in the 64 bytes before a block
 constexpr size_t HEADER = 64;
 
 struct Pool {
@@ -94,7 +96,8 @@ std::map<std::string, int64_t> stats() {
 void empty_cache() {
   Pool& p = pool();
   std::lock_guard<std::mutex> guard(p.lock);
-  for (auto& [bytes, list] : p.free) for (char* block : list) std::free(block);
+  for (auto& [bytes, list] : p.free)
+    for (char* block : list) std::free(block);
   p.free.clear();
   p.cached = 0;
 }

@@ -2,8 +2,8 @@
 #include <limits>
 
 #include "../kernels.h"
-#include "parallel.h"
 #include "lines.h"
+#include "parallel.h"
 
 namespace pydl {
 void layer_norm_forward(In x, In weight, In bias, Out y, Out mean, Out rstd, double eps) {
@@ -124,12 +124,14 @@ template <class T> struct Channels {
   }
   PYDL_INLINE vec<T> parameter(const double* p) const {
     vec<T> v = splat(T(p[0]));
-    if (across) for (int i = 1; i < L; ++i) v[i] = T(p[i]);
+    if (across)
+      for (int i = 1; i < L; ++i) v[i] = T(p[i]);
     return v;
   }
   /// Sums of the lanes (or the lanes themselves) as doubles, one a channel.
   PYDL_INLINE void sums(const Accumulator<T>& a, double* out) const {
-    if (across) for (int i = 0; i < L; ++i) out[i] = double(a.total[i]);
+    if (across)
+      for (int i = 0; i < L; ++i) out[i] = double(a.total[i]);
     else out[0] = double(hsum<T>(a.total));
   }
   /// f(k, offset, lanes) for the vectors of a block; k in 0..3 says which of four sums the vector belongs to. join() follows
@@ -143,10 +145,11 @@ template <class T> struct Channels {
     if (across) {
       const int w = channels(g);
       const int64_t base = g * L;
-      if (w == L) for (; n + 4 <= end; n += 4) {
-        PYDL_UNROLL for (int k = 0; k < 4; ++k) f(k, base + (n + k) * C, L);
-        step(4);
-      }
+      if (w == L)
+        for (; n + 4 <= end; n += 4) {
+          PYDL_UNROLL for (int k = 0; k < 4; ++k) f(k, base + (n + k) * C, L);
+          step(4);
+        }
       for (; n < end; ++n) f(0, base + n * C, w), step(1);
     } else {
       for (; n < end; ++n) {
@@ -162,7 +165,9 @@ template <class T> struct Channels {
     }
     join();
   }
-  template <class F> PYDL_INLINE void walk(int64_t g, int64_t b, F&& f) const { walk(g, b, f, [] {}); }
+  template <class F> PYDL_INLINE void walk(int64_t g, int64_t b, F&& f) const {
+    walk(g, b, f, [] {});
+  }
 };
 
 /// reduce(g, b, sums) for all blocks, finish(g, sums of the group's blocks), apply(g, b). `width` doubles of sums a channel.
@@ -196,7 +201,8 @@ template <class T> void moments(const Channels<T>& shape, const T* x, int64_t g,
   double rest[L];
   Accumulator<T> sum, difference, square;
   shape.walk(
-      g, b, [&](int k, int64_t o, int n) __attribute__((always_inline)) { sum.part[k] += load_n(x + o, n); }, [&] { sum.join(); });
+      g, b, [&](int k, int64_t o, int n) __attribute__((always_inline)) { sum.part[k] += load_n(x + o, n); },
+      [&] { sum.join(); });
   shape.sums(sum, out);
   for (int i = 0; i < channels; ++i) out[i] = T(out[i] / count);
   const vec<T> m = shape.parameter(out);
@@ -299,8 +305,9 @@ void batch_norm_eval_forward(In x, In mean, In var, In weight, In bias, Out y, d
     const Channels<T> shape(x);
     expect_channels(x, {&weight, &bias, &mean, &var});
     expect(mean && var, "mean and var must be given");
-    by_channel<T, 0>(shape, [](int64_t, int64_t, double*) {}, [](int64_t, const double*) {},
-                     [&](int64_t g, int64_t b) { normalize(shape, x, weight, bias, mean, var, y, eps, g, b); });
+    by_channel<T, 0>(
+        shape, [](int64_t, int64_t, double*) {}, [](int64_t, const double*) {},
+        [&](int64_t g, int64_t b) { normalize(shape, x, weight, bias, mean, var, y, eps, g, b); });
   });
 }
 

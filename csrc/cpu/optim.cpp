@@ -10,8 +10,7 @@ namespace {
 template <class List>
 void check(const List& list, const Outs& params, const char* what) {
   expect(list.size() == params.size(), what);
-  for (size_t i = 0; i < params.size(); ++i)
-    expect(list[i].size == params[i].size && list[i].dtype == params[0].dtype, what);
+  for (size_t i = 0; i < params.size(); ++i) expect(list[i].size == params[i].size && list[i].dtype == params[0].dtype, what);
 }
 
 /// f(i, begin, end): elements [begin, end) of array i, for all arrays of the list; f never sees an empty piece.
@@ -80,9 +79,8 @@ void sgd(Outs params, Ins grads, Outs momentum_buffers, double lr_, double momen
   });
 }
 
-void adam(Outs params, Ins grads, Outs first_moments, Outs second_moments, Outs largest_moments,
-          std::vector<double> steps, double lr_, double beta1, double beta2, double eps_, double weight_decay,
-          bool decoupled, bool maximize) {
+void adam(Outs params, Ins grads, Outs first_moments, Outs second_moments, Outs largest_moments, std::vector<double> steps,
+          double lr_, double beta1, double beta2, double eps_, double weight_decay, bool decoupled, bool maximize) {
   if (params.empty()) return;
   check(grads, params, "adam: gradients must be like the parameters");
   check(first_moments, params, "adam: first moments must be like the parameters");
@@ -119,8 +117,8 @@ void adam(Outs params, Ins grads, Outs first_moments, Outs second_moments, Outs 
   });
 }
 
-void rmsprop(Outs params, Ins grads, Outs square_averages, Outs momentum_buffers, Outs grad_averages, double lr_,
-             double alpha_, double eps_, double weight_decay, double momentum_, bool eps_inside_sqrt, bool maximize) {
+void rmsprop(Outs params, Ins grads, Outs square_averages, Outs momentum_buffers, Outs grad_averages, double lr_, double alpha_,
+             double eps_, double weight_decay, double momentum_, bool eps_inside_sqrt, bool maximize) {
   if (params.empty()) return;
   check(grads, params, "rmsprop: gradients must be like the parameters");
   check(square_averages, params, "rmsprop: averages of squares must be like the parameters");
@@ -233,8 +231,7 @@ void sum_of_squares(Ins arrays, Out result) {
         const T* x = arrays[i].ptr<T>();
         constexpr int L = LANES<float>;
         int64_t k = begin;
-        for (; k + L <= end; k += L)
-          PYDL_UNROLL for (int j = 0; j < L; ++j) mine.at[j] += double(x[k + j]) * double(x[k + j]);
+        for (; k + L <= end; k += L) PYDL_UNROLL for (int j = 0; j < L; ++j) mine.at[j] += double(x[k + j]) * double(x[k + j]);
         for (int j = 0; k < end; ++k, ++j) mine.at[j] += double(x[k]) * double(x[k]);
       });
       for (auto& p : partial)

@@ -134,7 +134,12 @@ Pool& the_pool() {
     else delete fresh;
 #if defined(__unix__) || defined(__APPLE__)
     static std::once_flag once;  // a child of fork() has no worker threads: it starts a pool of its own
-    std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { pool.store(nullptr); inside = false; }); });
+    std::call_once(once, [] {
+      pthread_atfork(nullptr, nullptr, [] {
+        pool.store(nullptr);
+        inside = false;
+      });
+    });
 #endif
   }
   return *p;
@@ -160,9 +165,16 @@ void detail::run_chunks(int64_t chunks, Task task, void* context) {
   // More chunks than a 32-bit counter holds never share a region; the pieces are independent anyway.
   constexpr int64_t most = int64_t(1) << 31;
   for (int64_t first = 0; first < chunks; first += most) {
-    struct Shifted { Task task; void* context; int64_t first; } shifted{task, context, first};
+    struct Shifted {
+      Task task;
+      void* context;
+      int64_t first;
+    } shifted{task, context, first};
     int64_t n = std::min(most, chunks - first);
-    Task piece = [](void* c, int64_t i) { auto& s = *static_cast<Shifted*>(c); s.task(s.context, s.first + i); };
+    Task piece = [](void* c, int64_t i) {
+      auto& s = *static_cast<Shifted*>(c);
+      s.task(s.context, s.first + i);
+    };
     Pool& p = the_pool();
     if (inside || !p.busy.try_lock()) {
       for (int64_t i = 0; i < n; ++i) piece(&shifted, i);

@@ -24,12 +24,16 @@ template <class F> void parallel_for(int64_t n, int64_t grain, F&& f) {
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   int64_t chunks = (n + grain - 1) / grain;
-  struct Context { F& f; int64_t n, grain; } context{f, n, grain};
+  struct Context {
+    F& f;
+    int64_t n, grain;
+  } context{f, n, grain};
   auto task = [](void* c, int64_t i) {
     auto& x = *static_cast<Context*>(c);
     x.f(i * x.grain, std::min(x.n, (i + 1) * x.grain));
   };
-  if (chunks == 1 || num_threads() == 1) for (int64_t i = 0; i < chunks; ++i) task(&context, i);
+  if (chunks == 1 || num_threads() == 1)
+    for (int64_t i = 0; i < chunks; ++i) task(&context, i);
   else detail::run_chunks(chunks, task, &context);
 }
 

@@ -4,12 +4,15 @@
 #include "../simd_math.h"
 #include "parallel.h"
 
-// Pooling of planes. A plane is first copied into a workspace with its padding, every row taken apart by column modulo the stride:
-// then neighbouring outputs read neighbouring elements, and one loop over vectors serves every stride, padding and dilation.
+// Pooling of planes. A plane is first copied into a workspace with its padding, every row taken apart by column modulo the
+// stride: then neighbouring outputs read neighbouring elements, and one loop over vectors serves every stride, padding and
+// dilation.
 namespace pydl {
 namespace {
 
-struct Window { int64_t kh, kw, sh, sw, ph, pw, dh, dw; };
+struct Window {
+  int64_t kh, kw, sh, sw, ph, pw, dh, dw;
+};
 
 template <class T> struct Workspace {
   static constexpr int L = LANES<T>;
@@ -28,8 +31,7 @@ template <class T> struct Workspace {
     std::fill(data, data + rows * w.sw * pitch, padding);
     taps = scratch<int64_t>(1, size_t(w.kh * w.kw));
     for (int64_t i = 0; i < w.kh; ++i)
-      for (int64_t j = 0; j < w.kw; ++j)
-        taps[i * w.kw + j] = (i * w.dh * w.sw + j * w.dw % w.sw) * pitch + j * w.dw / w.sw;
+      for (int64_t j = 0; j < w.kw; ++j) taps[i * w.kw + j] = (i * w.dh * w.sw + j * w.dw % w.sw) * pitch + j * w.dw / w.sw;
   }
   /// First element of the windows of an output row.
   T* window_row(int64_t oy) const { return data + oy * w.sh * w.sw * pitch; }
@@ -39,7 +41,10 @@ template <class T> struct Workspace {
   void read(const T* x) const {
     for (int64_t y = 0; y < H; ++y, x += W) {
       int64_t c = 0;
-      if (w.sw == 1) { std::copy(x, x + W, place(y, 0)); continue; }
+      if (w.sw == 1) {
+        std::copy(x, x + W, place(y, 0));
+        continue;
+      }
       if (w.sw == 2) {
         T *even = place(y, 0), *odd = place(y, 1);
         for (; c + 2 * L <= W; c += 2 * L) {
@@ -59,7 +64,10 @@ template <class T> struct Workspace {
   void write(T* x) const {
     for (int64_t y = 0; y < H; ++y, x += W) {
       int64_t c = 0;
-      if (w.sw == 1) { std::copy(place(y, 0), place(y, 0) + W, x); continue; }
+      if (w.sw == 1) {
+        std::copy(place(y, 0), place(y, 0) + W, x);
+        continue;
+      }
       if (w.sw == 2) {
         const T *even = place(y, 0), *odd = place(y, 1);
         for (; c + 2 * L <= W; c += 2 * L) interleave<T>({load(even + c / 2), load(odd + c / 2)}, x + c);
@@ -75,16 +83,15 @@ template <class T> struct Workspace {
   }
 };
 
-int64_t grain(const Array& x, const Array& y) {
-  return GRAIN / 2 / (x.dim(1) * x.dim(2) + y.dim(1) * y.dim(2) + 1) + 1;
-}
+int64_t grain(const Array& x, const Array& y) { return GRAIN / 2 / (x.dim(1) * x.dim(2) + y.dim(1) * y.dim(2) + 1) + 1; }
 
 void expect_windows(const Array& x, const Array& y, const Window& w) {
   expect(x.ndim == 3 && y.ndim == 3 && x.dim(0) == y.dim(0) && x.dtype == y.dtype, "expected planes x (P, H, W), y (P, oh, ow)");
   constexpr int64_t top = int64_t(1) << 31;
   expect(x.dim(1) * x.dim(2) < top, "planes of 2^31 elements and more are not supported");
   auto small = [](int64_t least, std::initializer_list<int64_t> values) {
-    for (int64_t v : values) if (v < least || v >= (1 << 20)) return false;
+    for (int64_t v : values)
+      if (v < least || v >= (1 << 20)) return false;
     return true;
   };
   expect(small(1, {w.kh, w.kw, w.sh, w.sw, w.dh, w.dw}) && small(0, {w.ph, w.pw}), "window sizes must be between 1 and 2^20");
@@ -92,11 +99,13 @@ void expect_windows(const Array& x, const Array& y, const Window& w) {
 
 template <class T> PYDL_INLINE void store_index(int32_t* p, ints<T> v, int n) {
   if constexpr (sizeof(T) == 4) store_n<int32_t>(p, (vec<int32_t>)v, n);
-  else for (int i = 0; i < n; ++i) p[i] = int32_t(v[i]);
+  else
+    for (int i = 0; i < n; ++i) p[i] = int32_t(v[i]);
 }
 
 /// kh, kw: the window's size where it is known in advance, else 0
-template <class T, int kh, int kw> void max_pool(const Workspace<T>& s, const typename Format<T>::Int* first_x, T* y, int32_t* index) {
+template <class T, int kh, int kw> void max_pool(const Workspace<T>& s, const typename Format<T>::Int* first_x, T* y,
+                                                 int32_t* index) {
   constexpr int L = LANES<T>;
   using I = ints<T>;
   using Number = typename Format<T>::Int;
@@ -157,7 +166,8 @@ void max_pool_forward(In x, Out y, Out index, int64_t kh, int64_t kw, int64_t sh
 }
 
 void max_pool_backward(In gy, In index, Out gx) {
-  expect(gx.ndim == 3 && gy.ndim == 3 && gx.dim(0) == gy.dim(0) && gx.dtype == gy.dtype, "expected planes gx (P, H, W), gy (P, oh, ow)");
+  expect(gx.ndim == 3 && gy.ndim == 3 && gx.dim(0) == gy.dim(0) && gx.dtype == gy.dtype,
+         "expected planes gx (P, H, W), gy (P, oh, ow)");
   expect(index.size == gy.size && index.dtype == Dtype::i32, "index must be int32, like gy");
   by_float(gy, [&](auto t) {
     using T = decltype(t);
@@ -168,7 +178,8 @@ void max_pool_backward(In gy, In index, Out gx) {
         const T* g = gy.ptr<T>() + p * n;
         const int32_t* at = index.ptr<int32_t>() + p * n;
         std::fill(out, out + plane, T(0));
-        for (int64_t i = 0; i < n; ++i) if (uint32_t(at[i]) < uint64_t(plane)) out[at[i]] += g[i];  // -1: a window of padding alone
+        for (int64_t i = 0; i < n; ++i)
+          if (uint32_t(at[i]) < uint64_t(plane)) out[at[i]] += g[i];  // -1: a window of padding alone
       }
     });
   });
@@ -214,7 +225,8 @@ void avg_pool_forward(In x, In rows, In columns, Out y, int64_t kh, int64_t kw, 
   });
 }
 
-void avg_pool_backward(In gy, In rows, In columns, Out gx, int64_t kh, int64_t kw, int64_t sh, int64_t sw, int64_t ph, int64_t pw) {
+void avg_pool_backward(In gy, In rows, In columns, Out gx, int64_t kh, int64_t kw, int64_t sh, int64_t sw, int64_t ph,
+                       int64_t pw) {
   const Window w{kh, kw, sh, sw, ph, pw, 1, 1};
   expect_windows(gx, gy, w);
   if (!gx.size) return;

@@ -2,8 +2,8 @@
 #include <limits>
 
 #include "../kernels.h"
-#include "parallel.h"
 #include "lines.h"
+#include "parallel.h"
 
 namespace pydl {
 namespace {
@@ -78,7 +78,8 @@ void adaptive_avg_pool_backward(In gy, Out gx) {
             for (int64_t c = x0; c < x1; ++c) row[c] += v;
           }
           for (int64_t r = y0; r < y1; ++r)
-            each_vector<T>(W, [&](int64_t c, int n) { store_n(out + r * W + c, load_n(out + r * W + c, n) + load_n(row + c, n), n); });
+            each_vector<T>(
+                W, [&](int64_t c, int n) { store_n(out + r * W + c, load_n(out + r * W + c, n) + load_n(row + c, n), n); });
         }
       }
     });

@@ -11,9 +11,9 @@
 namespace pydl {
 namespace {
 
-constexpr int64_t ROWS = 32;           // rows that a strip of columns adds up before it joins pairwise
-constexpr int64_t SHORT = 32;          // rows of at most so many terms are reduced side by side
-constexpr int64_t CHUNK = 1 << 15;     // elements that one task reduces; larger ones leave partial results
+constexpr int64_t ROWS = 32;        // rows that a strip of columns adds up before it joins pairwise
+constexpr int64_t SHORT = 32;       // rows of at most so many terms are reduced side by side
+constexpr int64_t CHUNK = 1 << 15;  // elements that one task reduces; larger ones leave partial results
 
 struct Add {
   template <class T> static constexpr T init() { return 0; }
@@ -69,8 +69,7 @@ template <class T, class Op, class Map> vec<T> row(const T* x, int64_t n, T p) {
   int64_t i = 0;
   for (; i + N * L <= n; i += N * L)
     PYDL_UNROLL for (int k = 0; k < N; ++k) acc[k] = Op::join(acc[k], vec<T>(Map::of(load(x + i + k * L), q)));
-  PYDL_UNROLL for (int k = 0; k < N - 1; ++k)
-    if (i + L <= n) acc[k] = Op::join(acc[k], vec<T>(Map::of(load(x + i), q))), i += L;
+  PYDL_UNROLL for (int k = 0; k < N - 1; ++k) if (i + L <= n) acc[k] = Op::join(acc[k], vec<T>(Map::of(load(x + i), q))), i += L;
   if (i < n) {  // the last vector again, without the lanes that were in it before
     int rest = int(n - i);
     vec<T> v = n >= L ? load(x + n - L) : shifted_load(x, rest);
@@ -194,7 +193,8 @@ template <class Op> void reduce(const In& x, const Out& y, double divisor = 1) {
   by_float(x, [&](auto t) {
     using T = decltype(t);
     reduce<T, Op>(x, static_cast<const T*>(nullptr), y.ptr<T>());
-    if (divisor != 1) for (int64_t i = 0; i < y.size; ++i) y.ptr<T>()[i] /= T(divisor);
+    if (divisor != 1)
+      for (int64_t i = 0; i < y.size; ++i) y.ptr<T>()[i] /= T(divisor);
   });
 }
 
@@ -212,7 +212,10 @@ template <class T, class Op> void search_columns(const T* x, int64_t n, int64_t 
 }
 /// The first position of `best` (or of a NaN where it is one) among n elements.
 template <class T> int64_t find(const T* x, int64_t n, T best) {
-  if (best != best) { for (int64_t i = 0; i < n; ++i) if (x[i] != x[i]) return i; }
+  if (best != best) {
+    for (int64_t i = 0; i < n; ++i)
+      if (x[i] != x[i]) return i;
+  }
   constexpr int64_t STEP = 4 * LANES<T>;
   int64_t i = 0;
   for (; i + STEP <= n; i += STEP) {
@@ -326,7 +329,8 @@ void logsumexp(In x, Out y) {
     std::vector<T> largest(y.size);
     T* to = y.ptr<T>();
     reduce<T, Max>(x, static_cast<const T*>(nullptr), largest.data());
-    for (T& m : largest) if (std::isinf(m)) m = 0;  // inf - inf would be NaN
+    for (T& m : largest)
+      if (std::isinf(m)) m = 0;  // inf - inf would be NaN
     reduce<T, Add, ExpOfDifference>(x, static_cast<const T*>(largest.data()), to);
     for (int64_t i = 0; i < y.size; ++i) to[i] = std::log(to[i]) + largest[i];
   });

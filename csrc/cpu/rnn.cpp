@@ -10,8 +10,7 @@ namespace {
 
 /// h = f(x + W h'), f tanh or relu; y keeps every h.
 template <class T, class Rule>
-void elman_forward(const Array& x, const Array& h0, const Array& weight, const Array& y, const Array& h,
-                   const Sequence& time) {
+void elman_forward(const Array& x, const Array& h0, const Array& weight, const Array& y, const Array& h, const Sequence& time) {
   const int64_t B = h0.dim(0), H = h0.dim(1);
   const PackedMatrix<T> recurrent(View<T>{weight.ptr<T>(), H, 1}.transposed(), H, H);
   const int64_t width = recurrent.padded();
@@ -88,8 +87,7 @@ void rnn_backward(In h0, In weight, In y, In gy, In gh, Out gx, Out gh0, Out gwe
 
 /// Gates r, z and candidate n (Cho et al. 2014, with the reset gate after the product as in cuDNN and PyTorch):
 /// n = tanh(x_n + r (W_n h' + bias)), h = (1 - z) n + z h'. `gates` keeps r, z, n; `inner` keeps W_n h' + bias.
-void gru_forward(In x, In h0, In weight, In bias, Out y, Out h, Out gates, Out inner, std::vector<int64_t> sizes,
-                 bool reverse) {
+void gru_forward(In x, In h0, In weight, In bias, Out y, Out h, Out gates, Out inner, std::vector<int64_t> sizes, bool reverse) {
   by_float(x, [&](auto t) {
     using T = decltype(t);
     const int64_t B = h0.dim(0), H = h0.dim(1), N = x.dim(0);

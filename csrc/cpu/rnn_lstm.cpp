@@ -115,8 +115,7 @@ void lstm_backward(In h0, In c0, In weight, In projection, In y, In gates, In ce
           const int64_t at = row + r, before = time.before(t, begin + r);
           const T* cell_before = before < 0 ? c0.ptr<T>() + (begin + r) * H : cells.ptr<T>() + before * H;
           const T *activated = gates.ptr<T>() + at * 4 * H, *cell = cells.ptr<T>() + at * H;
-          lstm_row_backward(activated, cell, cell_before, ghidden + r * hidden_width, gcell + r * H,
-                            gx.ptr<T>() + at * 4 * H, H);
+          lstm_row_backward(activated, cell, cell_before, ghidden + r * hidden_width, gcell + r * H, gx.ptr<T>() + at * 4 * H, H);
           if (projection)
             features<T>(H, [&](int64_t c, int n) {
               store_n(hidden.data() + at * H + c, load_n(activated + 3 * H + c, n) * vtanh(load_n(cell + c, n)), n);

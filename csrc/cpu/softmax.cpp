@@ -1,8 +1,8 @@
 #include <cmath>
 
 #include "../kernels.h"
-#include "parallel.h"
 #include "lines.h"
+#include "parallel.h"
 
 // softmax and its logarithm over one axis of x, seen as (outer, n, inner). Rows (inner = 1) and columns, LANES at a time, are
 // read from memory once: the further passes find them in the cache.
@@ -123,7 +123,8 @@ void log_softmax_forward(In x, Out y, int64_t dim) {
           T* out = y.ptr<T>() + o;
           const T max = row_max(in, shape.n);
           const T log_sum = std::log(row_exp_sum(in, shape.n, max, [](vec<T> e, int64_t, int) { return e; }));
-          each_vector<T>(shape.n, [&](int64_t i, int lanes) { store_n(out + i, (load_n(in + i, lanes) - max) - log_sum, lanes); });
+          each_vector<T>(shape.n,
+                         [&](int64_t i, int lanes) { store_n(out + i, (load_n(in + i, lanes) - max) - log_sum, lanes); });
         },
         [&](int64_t o, int lanes) __attribute__((always_inline)) {
           const T* in = x.ptr<T>() + o;

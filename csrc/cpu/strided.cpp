@@ -7,7 +7,7 @@
 namespace pydl {
 namespace {
 
-constexpr int64_t BLOCK = 1024;               // elements a gathered block holds
+constexpr int64_t BLOCK = 1024;                       // elements a gathered block holds
 constexpr int64_t TILE_ROWS = 16, TILE_COLUMNS = 64;  // of a transposed block: a cache line of float32 in each direction
 
 /// to[r * row + c] for the axes `shape`: the elements of `from` in row-major order.
@@ -15,8 +15,11 @@ template <class U> U* gather(U* to, const U* from, const int64_t* shape, const i
   int64_t n = shape[0], s = strides[0];
   if (axes == 1) {
     if (s == 1) memcpy(to, from, n * sizeof(U));
-    else if (s == 0) { U u = *from; for (int64_t i = 0; i < n; ++i) to[i] = u; }
-    else for (int64_t i = 0; i < n; ++i) to[i] = from[i * s];
+    else if (s == 0) {
+      U u = *from;
+      for (int64_t i = 0; i < n; ++i) to[i] = u;
+    } else
+      for (int64_t i = 0; i < n; ++i) to[i] = from[i * s];
     return to + n;
   }
   if (axes == 2 && shape[1] < n) {  // the longer loop inside
@@ -117,7 +120,10 @@ struct Walk {
           in[i] = block[i];
           if (filled[i] >= n && repeats[i] && run) continue;
           const char* from = data[i] + (offset(i, t / pieces, axis) + first * strides[i][axis]) * item[i];
-          if (direct[i]) { in[i] = from; continue; }
+          if (direct[i]) {
+            in[i] = from;
+            continue;
+          }
           int64_t extent[MAX_DIMS] = {n};
           for (int d = axis + 1; d < axes; ++d) extent[d - axis] = shape[d];
           by_item(item[i], [&](auto u) {
@@ -136,7 +142,8 @@ struct Walk {
   void over_tiles(int q) const {
     int last = axes - 1;
     int64_t bands = (shape[q] + TILE_ROWS - 1) / TILE_ROWS, outer = 1;
-    for (int d = 0; d < last; ++d) if (d != q) outer *= shape[d];
+    for (int d = 0; d < last; ++d)
+      if (d != q) outer *= shape[d];
     parallel_for(outer * bands, GRAIN / (TILE_ROWS * shape[last]), [&](int64_t begin, int64_t end) {
       alignas(64) char tile[MAX_INPUTS][BLOCK * 8];
       for (int64_t t = begin; t < end; ++t) {
@@ -158,8 +165,8 @@ struct Walk {
             if (s == 1 && run) continue;
             by_item(item[i], [&](auto u) {
               using U = decltype(u);
-              gather_tile((U*)(run ? tile[i] : out), run ? TILE_COLUMNS : y_strides[q], (const U*)data[i] + at[i] + c0 * s,
-                          rows, columns, strides[i][q], s);
+              gather_tile((U*)(run ? tile[i] : out), run ? TILE_COLUMNS : y_strides[q], (const U*)data[i] + at[i] + c0 * s, rows,
+                          columns, strides[i][q], s);
             });
           }
           if (!run) continue;
@@ -195,8 +202,7 @@ void walk(const Strided* const* inputs, int count, const Out& y, Run run, double
   if (y.size == 0) return;
   for (int i = 0; i < count; ++i) {
     expect(inputs[i]->ndim == y.ndim, "inputs must be broadcast to the output's shape");
-    for (int d = 0; d < y.ndim; ++d)
-      expect(inputs[i]->shape[d] == y.shape[d], "inputs must be broadcast to the output's shape");
+    for (int d = 0; d < y.ndim; ++d) expect(inputs[i]->shape[d] == y.shape[d], "inputs must be broadcast to the output's shape");
   }
   Walk(inputs, count, y, run, a, b, constant).go();
 }

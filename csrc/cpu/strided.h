@@ -19,8 +19,8 @@ constexpr int MAX_INPUTS = 3;
 void walk(const Strided* const* inputs, int count, const Out& y, Run run, double a = 0, double b = 0,
           const Run* constant = nullptr);
 
-/// A Run: out = f(in...) on whole vectors. The last, partial vector is padded and goes through the same instructions: the value of
-/// an element does not depend on where it lies. Input CONSTANT is one number.
+/// A Run: out = f(in...) on whole vectors. The last, partial vector is padded and goes through the same instructions: the value
+/// of an element does not depend on where it lies. Input CONSTANT is one number.
 template <class T, int N, int CONSTANT = -1, class F> PYDL_INLINE void map(const void* const* in, void* out, int64_t n, F f) {
   constexpr int L = LANES<T>;
   const T* x[N];
