@@ -22,6 +22,15 @@ constexpr int TILE_VECTORS = 2;
 template <class T>
 constexpr int TILE_COLUMNS = TILE_VECTORS * LANES<T>;
 
+/// With 16 registers GCC lets sums change places with the products and spills some: 100 instead of 144 GFLOP/s with
+/// AVX2.
+template <class V>
+PYDL_INLINE void stay_in_register([[maybe_unused]] V& v) {
+#if defined(__SSE2__) && !defined(__AVX512F__)
+  asm volatile("" : "+x"(v));
+#endif
+}
+
 /// One tile: C[i][j] (+)= bias + sum over k of a[i * a_row + k * a_step] * b[b_offset[k] + j].
 /// The offsets let one kernel read packed panels, a matrix in place, and the taps of a convolution (implicit im2col).
 template <class T>
@@ -64,7 +73,10 @@ void tile_kernel(const Tile<T>& t) {
     PYDL_UNROLL for (int j = 0; j < W; ++j) bv[j] = load(b + b_offset + j * b_vector);
     PYDL_UNROLL for (int i = 0; i < H; ++i) {
       T av = *(const T*)(row[i / 3] + (i % 3) * row_bytes);
-      PYDL_UNROLL for (int j = 0; j < W; ++j) sum[i][j] += av * bv[j];
+      PYDL_UNROLL for (int j = 0; j < W; ++j) {
+        sum[i][j] += av * bv[j];
+        stay_in_register(sum[i][j]);
+      }
     }
     // Opaque to the compiler, which would otherwise load the A of later steps early and spill the sums.
     PYDL_UNROLL for (int g = 0; g < GROUPS; ++g) {
