@@ -61,6 +61,11 @@ def _relu(*tensors, **attrs):
     return rnn._rnn(*tensors, relu=True, **attrs)
 
 
+def weight(*shape):
+    """Weights under which the state neither vanishes nor explodes."""
+    return lambda rng: rng.standard_normal(shape) / np.sqrt(shape[-1])
+
+
 CASES = [
     Case(name, function, ((sum(sizes), gates * h), (sizes[0], p or h), *more(h, p, sizes[0])), oracle,
          attrs={"sizes": sizes, "reverse": reverse}, peer=False)
@@ -70,12 +75,12 @@ CASES = [
     for reverse in (False, True)
     for name, function, gates, oracle, more in [
         ("lstm", _lstm, 4, layer(lstm_step, 2),
-         lambda h, p, b: ((b, h), (4 * h, p or h), *(((p, h),) if p else ()))),
+         lambda h, p, b: ((b, h), weight(4 * h, p or h), *((weight(p, h),) if p else ()))),
         *((
-            ("gru", _gru, 3, layer(gru_step, 1), lambda h, p, b: ((3 * h, h), (h,))),
-            ("gru", _gru, 3, layer(gru_step, 1), lambda h, p, b: ((3 * h, h),)),
-            ("rnn", _tanh, 1, layer(rnn_step(np.tanh), 1), lambda h, p, b: ((h, h),)),
-            ("rnn", _relu, 1, layer(rnn_step(lambda x: np.maximum(x, 0)), 1), lambda h, p, b: ((h, h),)),
+            ("gru", _gru, 3, layer(gru_step, 1), lambda h, p, b: (weight(3 * h, h), (h,))),
+            ("gru", _gru, 3, layer(gru_step, 1), lambda h, p, b: (weight(3 * h, h),)),
+            ("rnn", _tanh, 1, layer(rnn_step(np.tanh), 1), lambda h, p, b: (weight(h, h),)),
+            ("rnn", _relu, 1, layer(rnn_step(lambda x: np.maximum(x, 0)), 1), lambda h, p, b: (weight(h, h),)),
         ) if not p else ()),
     ]
 ]  # fmt: skip
