@@ -1,5 +1,6 @@
 #include "gemm.h"
 
+#include "../functors.h"
 #include "gemm_thin.h"
 #include "parallel.h"
 
