@@ -44,12 +44,13 @@ def _program(lib, functional, from_numpy, run, workload: Workload, backward: boo
     for i in workload.differentiated():
         tensors[i].requires_grad_()
     wanted = [tensors[i] for i in workload.differentiated()]
-    seed = lib.ones_like(run(lib, functional, *tensors).detach())
+    shape = tuple(run(lib, functional, *tensors).shape)
+    seed = from_numpy(np.random.default_rng(2).standard_normal(shape, dtype=np.float32))
 
     def both():
         return lib.autograd.grad(run(lib, functional, *tensors), wanted, seed)
 
-    return both, lambda: [np.asarray(g) for g in both()]
+    return both, lambda: [np.asarray(g.detach()) for g in both()]
 
 
 def rows(workloads: Iterable[Workload], threads: int, peer: str = "torch", quick: bool = False, progress=None):
@@ -67,12 +68,8 @@ def rows(workloads: Iterable[Workload], threads: int, peer: str = "torch", quick
             a, b = alternate([ours, theirs], 7 if quick else 31, 5e-4 if quick else 2e-3)
             with pydl.no_grad():
                 output = workload.run(pydl, pydl.nn.functional, *map(pydl.from_numpy, workload.make())).numel()
-            gflops = (
-                workload.flops
-                * (1 + len([i for i in workload.differentiated() if workload.inputs[i] != ()][:2]) * backward)
-                / a.median
-                / 1e9
-            )
+            products = 1 + backward * len({0, 1} & set(workload.differentiated()))  # forward, one for each gradient
+            gflops = products * workload.flops / a.median / 1e9
             gbps = workload.moved(output, backward) / a.median / 1e9
             share = max(gflops * 1e9 / ceilings.flops["float32"], gbps * 1e9 / ceilings.bytes)
             row = {
