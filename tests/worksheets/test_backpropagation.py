@@ -52,7 +52,10 @@ def test_gradients_of_multiclass_logistic_regression():
 
 
 def test_gradient_through_a_skip_connection():
-    """Problem 3: y = W₂·relu(W₁x) + x has ∂L/∂x = W₁ᵀR(W₁x)W₂ᵀδ + δ, R the 0/1 diagonal of W₁x > 0."""
+    """Problem 3: y = W₂·relu(W₁x) + x has ∂L/∂x = W₁ᵀR(W₁x)W₂ᵀδ + δ, R the 0/1 diagonal of W₁x > 0.
+
+    Erratum: the solution's first sentence has lost its beginning; x reaches y on two paths, whose gradients add up.
+    """
     W1, W2, x = f64(normal(5, 6, 4)), f64(normal(6, 4, 6)), f64(normal(7, 4), requires_grad=True)
     delta = normal(8, 4)
     y = W2 @ F.relu(W1 @ x) + x

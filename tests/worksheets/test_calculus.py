@@ -271,7 +271,10 @@ def test_momentum_three_steps():
 
 
 def test_momentum_is_stable_where_gradient_descent_is_not():
-    """Figure 3: heavy ball converges iff 2αaᵢ < 2(1 + m), so α = 0.11, too large for plain descent, is fine."""
+    """Figure 3: heavy ball converges iff 2αaᵢ < 2(1 + m), so α = 0.11, too large for plain descent, is fine.
+
+    Erratum: section 3.4 refers to this figure as figure 4, which is the one on RMSProp.
+    """
     assert np.abs(descend(lambda p: SGD(p, lr=0.11, momentum=0.5), steps=200)[-1]).max() < 1e-10
     slow = np.abs(descend(lambda p: SGD(p, lr=0.01), steps=100)[-1][0])
     fast = np.abs(descend(lambda p: SGD(p, lr=0.01, momentum=0.7), steps=100)[-1][0])
