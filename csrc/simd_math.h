@@ -1,6 +1,6 @@
 #pragma once
 // clang-format off: tables of rules and coefficients read better by hand
-// Elementary functions on vec<T>: exp, log and their relatives within 2 ulp, tanh and erf within 4, erfc within 8, infinities,
+// Elementary functions on vec<T>: exp, log, erf and their relatives within 2 ulp, tanh within 3, erfc within 8, infinities,
 // NaN, -0 and denormal results included (tests/test_simd.py). Polynomials are minimax fits (Remez exchange, 50 digits).
 #include <cmath>
 #include <limits>
@@ -249,10 +249,17 @@ template <class V> PYDL_INLINE V vlog1p(V x) {
   V y = l.exponent * high + (l.of_mantissa + (l.exponent * low + (x - (u - T(1))) / u));
   return pick(x == T(0), x, log_limits(u, y));
 }
+/// With e = exp(-2 |x|): (1 - e) / (1 + e), where that cancels little 1 - 2 e / (1 + e); 1 - e by expm1.
 template <class V> PYDL_INLINE V vtanh(V x) {
   using T = lane<V>;
-  V t = vexpm1_negative(T(-2) * vfabs(x));
-  return vcopysign(-t / (T(2) + t), x);
+  constexpr T low = IS_FLOAT<V> ? T(-30) : T(-60);
+  V a = vfabs(x), t = T(-2) * a;
+  t = pick(t < low, low, t);
+  Whole<V> n(t * T(LOG2_E));
+  V s = power_of_two<V>(n.integer), q = s * expm1_reduced(minus_ln2(t, n.value)), e = s + q;
+  auto large = a > T(0.55);
+  V r = pick(large, e + e, (T(1) - s) - q) / (T(1) + e);
+  return vcopysign(pick(large, T(1) - r, r), x);
 }
 
 // Normal distribution and error function: the upper tail is exp(-a^2 / 2) R(a) for a >= 0, and R is a ratio of polynomials with
@@ -286,7 +293,16 @@ template <class V> struct Normal {
   V a, tail, density;
   PYDL_INLINE explicit Normal(V x) : a(bounded(x)) {
     using T = lane<V>;
-    V e = exp_in_range(T(-0.5) * (a * a));
+    V e;
+    if constexpr (IS_FLOAT<V>) {  // 2^t: t is as inexact as a^2 / 2 would be, and no reduction by ln 2 is needed
+      constexpr float c[] = {0.6931472137f, 0.2402223881f, 0.05550309509f, 0.009671712532f, 0.001340700972f};
+      V t = float(-0.5 * LOG2_E) * (a * a);
+      Whole<V> n(t);
+      V f = t - n.value;
+      e = scale(f * polynomial(f, c), n);
+    } else {
+      e = exp_in_range(T(-0.5) * (a * a));
+    }
     tail = e * tail_ratio(a);
     density = T(0.39894228040143267794) * e;
   }
