@@ -6,12 +6,14 @@ gradients are the other two. So derivatives of any order need nothing else.
 
 from __future__ import annotations
 
+import functools
 import math
 
-from ..backend import empty
-from ..op import primitive
+from ..backend import empty, empty_like
+from ..op import REGISTRY, op, primitive
 from ..tensor import Tensor
 from .elementwise import pair
+from .matmul import ACTIVATIONS
 
 # fmt: off
 __all__ = [
@@ -75,6 +77,34 @@ _conv2d_weight_grad.backward(
     ),
 )
 
+# ---- bias and activation applied before the sums leave the cache
+
+
+@op
+def _conv2d_activation(x, weight, bias, *, activation, **geometry):
+    return REGISTRY[activation](_conv2d(x, weight, bias, **geometry), a=0.0, b=0.0)
+
+
+@_conv2d_activation.forward
+def _(k, x, weight, bias, *, activation, size, **geometry):
+    y = empty((x.shape[0], weight.shape[0], *size), x.dtype)
+    k.conv2d(x, weight, bias, y, *_geometry(**geometry).values(), ACTIVATIONS[activation])
+    return y, (x, weight, bias, y)
+
+
+@_conv2d_activation.backward
+def _(k, saved, gy, *, activation, size, **geometry):
+    x, weight, bias, y = saved
+    slope_at = y
+    if activation not in k.from_output:
+        k.conv2d(x, weight, bias, slope_at := empty_like(y), *_geometry(**geometry).values(), 0)
+    g, gx, gweight = map(empty_like, (y, x, weight))
+    getattr(k, f"{activation}_backward")(slope_at, gy, g, 0.0, 0.0)
+    k.conv2d_transpose(g, weight, None, gx, *_geometry(**geometry).values())
+    k.conv2d_weight_grad(x, g, gweight, *_geometry(**geometry).values())
+    return gx, gweight, None if bias is None else g.sum((0, 2, 3))
+
+
 # ---- arguments
 
 
@@ -111,7 +141,9 @@ def _operands(name: str, axes: int, input: Tensor, weight: Tensor, bias: Tensor 
     return x, weight, bias if bias is None else pair(bias, weight, name)[0], alone
 
 
-def _conv(name, axes, input, weight, bias, stride, padding, dilation, groups) -> Tensor:
+def _conv(name, axes, input, weight, bias, stride, padding, dilation, groups, activation=None) -> Tensor:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{name}: activation {activation!r} is none of {list(ACTIVATIONS)}")
     x, weight, bias, alone = _operands(name, axes, input, weight, bias, groups, False)
     stride, dilation = _numbers(stride, axes, name, "stride", 1), _numbers(dilation, axes, name, "dilation", 1)
     spans = tuple(d * (n - 1) for d, n in zip(dilation, weight.shape[2:], strict=True))
@@ -132,7 +164,8 @@ def _conv(name, axes, input, weight, bias, stride, padding, dilation, groups) ->
             f"padding {padding}, dilation {dilation}"
         )
     size = tuple((room - 1) // s + 1 for room, s in zip(rooms, stride, strict=True))
-    y = _on_images(_conv2d, x, weight, bias, size, stride, before, dilation, groups)
+    run = _conv2d if activation is None else functools.partial(_conv2d_activation, activation=activation)
+    y = _on_images(run, x, weight, bias, size, stride, before, dilation, groups)
     return y.squeeze(0) if alone else y
 
 
@@ -169,25 +202,42 @@ def _on_images(op, x, weight, bias, size, stride, padding, dilation, groups) -> 
 
 
 def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1, groups: int = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups: int = 1,
+    *,
+    activation: str | None = None,
 ) -> Tensor:
     """y[n, o, t] = bias[o] + Σ weight[o, c, i] input[n, c, t · stride + i · dilation - padding].
 
     input (N, C, L) or (C, L), weight (O, C / groups, K), padding also "valid" or "same" (stride 1 only: L is kept).
+    activation: as in `conv2d`.
     """
-    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups, activation)
 
 
 def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1, groups: int = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups: int = 1,
+    *,
+    activation: str | None = None,
 ) -> Tensor:
     """y[n, o, r, q] = bias[o] + Σ weight[o, c, i, j] input[n, c, r · stride + i · dilation - padding, ...].
 
     input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW); stride, padding, dilation: one or two numbers;
     padding also "valid" or "same" (stride 1 only: H, W are kept). Output rows:
-    ⌊(H + 2 padding - dilation (KH - 1) - 1) / stride⌋ + 1.
+    ⌊(H + 2 padding - dilation (KH - 1) - 1) / stride⌋ + 1. activation: as in `linear`, applied by the same kernel.
     """
-    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups, activation)
 
 
 def conv_transpose1d(

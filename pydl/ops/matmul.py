@@ -17,7 +17,7 @@ __all__ = [
 ]
 # fmt: on
 
-_ACTIVATIONS = {None: 0, "relu": 1, "gelu": 2, "tanh": 3, "sigmoid": 4}  # csrc/cpu/gemm.h
+ACTIVATIONS = {None: 0, "relu": 1, "gelu": 2, "tanh": 3, "sigmoid": 4}  # csrc/cpu/gemm.h
 
 
 def _product(k, a, b, bias=None, activation=None):
@@ -27,7 +27,7 @@ def _product(k, a, b, bias=None, activation=None):
     batch = broadcast_shapes(a.shape[:-2], b.shape[:-2], "matmul")
     y = empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     a, b = stretched(a, (*batch, *a.shape[-2:])), stretched(b, (*batch, *b.shape[-2:]))
-    k.matmul(a, b, bias, y, _ACTIVATIONS[activation])
+    k.matmul(a, b, bias, y, ACTIVATIONS[activation])
     return y
 
 
@@ -198,8 +198,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, activat
 
     activation: "relu", "gelu" (the exact one), "tanh" or "sigmoid", applied before the sums leave the registers.
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"linear: activation {activation!r} is none of {list(_ACTIVATIONS)}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"linear: activation {activation!r} is none of {list(ACTIVATIONS)}")
     if weight.ndim not in (1, 2) or not input.ndim or input.shape[-1] != weight.shape[-1]:
         raise RuntimeError(f"linear: input {input.shape} times the transpose of weight {weight.shape} is not defined")
     if bias is not None and bias.shape != weight.shape[:-1]:

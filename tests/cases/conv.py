@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 
 import pydl.nn.functional as F
@@ -110,6 +112,13 @@ def cases(name, function, oracle, *rows):
     return [Case(name, function, shapes, oracle, attrs=attrs) for *shapes, attrs in rows for shapes in [tuple(shapes)]]
 
 
+ACTIVATIONS = {
+    "relu": lambda y: np.maximum(y, 0),
+    "gelu": lambda y: y * 0.5 * (1 + np.vectorize(math.erf, otypes=[y.dtype])(y / math.sqrt(2))),
+    "tanh": np.tanh,
+    "sigmoid": lambda y: 1 / (1 + np.exp(-y)),
+}
+
 CASES = [
     *cases(
         "conv2d", F.conv2d, _conv2d,
@@ -133,6 +142,23 @@ CASES = [
     Case("conv2d valid", lambda x, w: F.conv2d(x, w, padding="valid"), ((2, 3, 5, 6), (4, 3, 2, 2)), _conv2d),
     Case("conv2d same", lambda x, w: F.conv2d(x, w, None, 1, "same", (1, 2)), ((2, 3, 6, 9), (4, 3, 3, 4)), _same),
     Case("conv2d same", lambda x, w: F.conv2d(x, w, padding="same"), ((2, 3, 6, 9), (4, 3, 2, 2)), _same_even),
+    *(
+        Case(
+            f"conv2d {name}",
+            lambda x, w, b=None, name=name, **a: F.conv2d(x, w, b, activation=name, **a),
+            shapes,
+            lambda x, w, b=None, f=f, **a: f(_conv2d(x, w, b, **a)),
+            attrs=attrs,
+            peer=False,
+        )
+        for name, f in ACTIVATIONS.items()
+        for *shapes, attrs in [
+            ((2, 3, 6, 17), (5, 3, 3, 3), (5,), {"padding": 1}),
+            ((2, 17, 6, 7), (33, 17, 3, 3), {}),
+            ((2, 4, 6, 9), (4, 1, 3, 3), (4,), {"groups": 4}),
+            ((2, 3, 12, 11), (5, 3, 1, 1), (5,), {}),
+        ]
+    ),
     Case("conv2d", F.conv2d, (infinite, (4, 3, 3, 3)), _conv2d, orders=0),
     *cases(
         "conv1d", F.conv1d, _flat(_conv2d),
