@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -81,6 +81,32 @@ class Node:
         if self.saved or self.values or any(t is not None for t in self.inputs):
             self.freed = True
             self.inputs, self.values, self.saved = (None,) * len(self.inputs), (), ()
+
+
+def moment() -> int:
+    """A number that later nodes exceed."""
+    return next(_sequence)
+
+
+def keep_old_values(result, since: int, written) -> None:
+    """Before `result` is written into the tensor `written`: what the nodes recorded `since` read of its memory is copied.
+
+    So `x.mul_(w)` can be differentiated with respect to w, although x is overwritten.
+    """
+    stack, seen = [result._edge[0]] if result._edge is not None else [], set()
+    while stack:
+        node = stack.pop()
+        if node.number <= since or node in seen:
+            continue
+        seen.add(node)
+        node.inputs = tuple(
+            t._frozen() if t is not None and t._versions is written._versions else t for t in node.inputs
+        )
+        node.versions = [None if t is None else t._version for t in node.inputs]
+        node.saved = tuple(
+            a.copy() if isinstance(a, np.ndarray) and np.may_share_memory(a, written.data) else a for a in node.saved
+        )
+        stack += [edge[0] for edge in node.edges if type(edge) is tuple]
 
 
 def edges_of(inputs: Sequence) -> tuple:
@@ -201,7 +227,7 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
                     slot.total = run_hooks(node.hooks[i], slot.total)
                     slot.shared = True
                 if node.retained and i in node.retained and (t := node.retained[i]()) is not None:
-                    t.grad = slot.total if create_graph else slot.total.detach().clone()
+                    t._accumulate(slot.total, True, create_graph)
                 if targets is not None and (node, i) in targets:
                     sums[(node, i)] = (None, slot)
             if needed is not None and node not in needed:
@@ -229,6 +255,19 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
 
 def _repeats(g, results) -> bool:
     return sum(g is other for other in results) > 1
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, hooks: dict, hook: Callable):
+        self._hooks, self._id = hooks, next(self._numbers)
+        hooks[self._id] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self._id, None)
 
 
 def run_hooks(hooks: dict, g):
@@ -278,7 +317,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     sums = _sweep(tensors, seeds, targets, keep, create_graph)
     places = [(leaf, total) for leaf, total in sums.values() if leaf is not None]
     if only is not None:
-        places = [(t, sums[_key(t)][1]) for t in only if _key(t) in sums]
+        places = [(t, sums[_key(t)][1]) for t in only if _key(t) in sums and not _is_retained(t)]
     for leaf, total in places:
         leaf._accumulate(total.total, total.shared, create_graph)
 
@@ -327,8 +366,14 @@ def grad(
     return tuple(results)
 
 
-def watch(node_or_tensor, i: int, tensor) -> None:
+def watch(node: Node, i: int, tensor) -> None:
     """Remembers that the gradient of output i is wanted in `tensor.grad` (retain_grad)."""
-    if node_or_tensor.retained is None:
-        node_or_tensor.retained = {}
-    node_or_tensor.retained[i] = weakref.ref(tensor)
+    if node.retained is None:
+        node.retained = {}
+    node.retained[i] = weakref.ref(tensor)
+
+
+def _is_retained(tensor) -> bool:
+    """Whether the sweep itself puts the gradient into `tensor.grad`."""
+    edge = tensor._edge
+    return bool(edge and edge[0].retained and edge[1] in edge[0].retained and edge[0].retained[edge[1]]() is tensor)

@@ -22,6 +22,8 @@ class _Mode(threading.local):
 
 mode = _Mode()
 
+_GENERATOR = 0x20  # inspect.CO_GENERATOR
+
 
 class Switch:
     """Sets some of `mode`'s flags inside a `with` block, or while a decorated function runs."""
@@ -52,7 +54,22 @@ class Switch:
             with Switch(**self._flags):
                 return function(*args, **kwargs)
 
-        return wrapped
+        @functools.wraps(function)
+        def generate(*args, **kwargs):  # the flags hold while the generator runs, not between its items
+            generator, sent = function(*args, **kwargs), None
+            try:
+                while True:
+                    with Switch(**self._flags):
+                        try:
+                            item = generator.send(sent)
+                        except StopIteration as stop:
+                            return stop.value
+                    sent = yield item
+            finally:
+                generator.close()
+
+        is_generator = hasattr(function, "__code__") and function.__code__.co_flags & _GENERATOR
+        return generate if is_generator else wrapped
 
 
 class no_grad(Switch):
@@ -82,6 +99,10 @@ class set_grad_enabled(Switch):
     def __enter__(self):
         if not self._before:
             super().__enter__()
+
+    def __call__(self, function: Callable) -> Callable:
+        self.__exit__()  # a decorator takes effect when the function runs
+        return super().__call__(function)
 
 
 class inference_mode(Switch):

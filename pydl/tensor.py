@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .autograd import backward, run_hooks, watch
-from .backend import CPU, device
+from .autograd import RemovableHandle, backward, keep_old_values, moment, run_hooks, watch
+from .backend import CPU, device, kernels
 from .grad_mode import enable_grad, mode
 
 
@@ -37,13 +37,9 @@ class Tensor:
     _requires_grad = False
     _edge: Any = None  # (node, i): it is the i-th output of that operation
     _base: Any = None  # the tensor that this one is a differentiable view of
-    _seen = (
-        0  # how often the history was replaced by an in-place operation; for a view: of its base, when last looked at
-    )
+    _seen = 0  # how often in-place operations replaced the history; for a view: that of its base, when last looked at
     _hooks: dict | None = None
-    _versions: (
-        list[int] | None
-    )  # [count of in-place writes], shared by all views of one storage; None in inference mode
+    _versions: list[int] | None  # [count of in-place writes], shared by all views of a storage; None in inference mode
     __array_priority__ = 1000  # numpy leaves `array * tensor` to the tensor
 
     def __init__(self, data, requires_grad: bool = False):
@@ -188,12 +184,16 @@ class Tensor:
         """Adds g to `.grad`. What is stored there is this tensor's own, so that it may be changed in place."""
         if self._hooks:
             g, shared = run_hooks(self._hooks, g), True
-        if self.grad is None:
+        old = self.grad
+        if old is None:
             self.grad = (
                 g if create_graph else g.detach().clone() if shared or not g.data.flags.c_contiguous else g.detach()
             )
-        else:
-            self.grad = self.grad + g if create_graph else (self.grad.detach() + g.detach())
+        elif create_graph or old._requires_grad or old.dtype != g.dtype or not old.is_contiguous():
+            self.grad = old + g if create_graph else old.detach() + g.detach()
+        else:  # into the same memory, so that whoever holds the gradient sees the sum
+            kernels(old.data).add(old.data, g.data, old.data)
+            old._close(None)
 
     # ---- writing in place
 
@@ -217,8 +217,11 @@ class Tensor:
             if self._base is not None:
                 self._write_through(result)
             else:
+                before = self._edge
                 self._edge, self._requires_grad = result._edge, result._requires_grad
                 self._seen += 1
+                if before is not None and before[0].retained and before[0].retained.pop(before[1], None):
+                    self.retain_grad()  # the gradient of what it is now
         return self
 
     def _write(self, result: Tensor) -> Tensor:
@@ -278,6 +281,12 @@ class Tensor:
         t._versions, t._requires_grad = self._versions, self._requires_grad
         if self._base is not None:
             self._refresh()
+        t._edge = self._edge
+        return t
+
+    def _frozen(self) -> Tensor:
+        """Another object with the same history and a copy of the values."""
+        t = Tensor(self.data.copy(), self._requires_grad)
         t._edge = self._edge
         return t
 
@@ -371,17 +380,6 @@ class Tensor:
         return format(self.item(), spec) if spec and self.data.size == 1 else format(str(self), spec)
 
 
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away."""
-
-    def __init__(self, hooks: dict, hook: Callable):
-        self._hooks, self._id = hooks, max(hooks, default=-1) + 1
-        hooks[self._id] = hook
-
-    def remove(self) -> None:
-        self._hooks.pop(self._id, None)
-
-
 def method(function: Callable) -> Callable:
     """Makes a function of `pydl.ops` a method of Tensor too."""
     setattr(Tensor, function.__name__, function)
@@ -393,7 +391,13 @@ def in_place(function: Callable) -> Callable:
     name = f"{function.__name__}_"
 
     def write(self, *args, **kwargs):
-        return self._write(function(self._alias() if mode.recording else self, *args, **kwargs))
+        if not mode.recording:
+            return self._write(function(self, *args, **kwargs))
+        since = moment()
+        result = function(self._alias(), *args, **kwargs)
+        if result._requires_grad:
+            keep_old_values(result, since, self)
+        return self._write(result)
 
     write.__name__, write.__doc__ = name, f"In-place `{function.__name__}`."
     setattr(Tensor, name, write)

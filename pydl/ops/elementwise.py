@@ -217,6 +217,7 @@ def pair(a, b, name: str) -> tuple[Tensor, Tensor]:
         return a, b
     if isinstance(b, int | float) and isinstance(a, Tensor) and a.data.dtype.kind == "f":
         return a, Tensor(np.array(b, a.data.dtype))  # the common case, without the rules of promotion
+    a, b = (Tensor(x) if isinstance(x, np.ndarray) else x for x in (a, b))
     try:
         dtype = dtypes.promote(a, b)
     except TypeError as error:
