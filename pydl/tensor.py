@@ -11,6 +11,7 @@ from . import dtypes
 from .autograd import RemovableHandle, backward, keep_old_values, moment, run_hooks, watch
 from .backend import CPU, device, kernels
 from .grad_mode import enable_grad, mode
+from .strides import places
 
 
 class Size(tuple):
@@ -244,34 +245,19 @@ class Tensor:
     def _write_through(self, result: Tensor) -> None:
         """This tensor is a view: its base becomes the base with the view's places replaced by `result`."""
         base = self._base
-        flat = base._alias().reshape(-1).index_put((self._places().reshape(-1),), result.reshape(-1))
+        flat = (
+            base._alias().reshape(-1).index_put((Tensor(places(self.data, base.data).reshape(-1)),), result.reshape(-1))
+        )
         written = flat.reshape(base.shape)
         base._edge, base._requires_grad = written._edge, written._requires_grad
         base._seen += 1
         self._refresh()
 
-    def _places(self) -> Tensor:
-        """Positions of this view's elements in its base, flattened in row-major order."""
-        base, item = self._base.data, self.data.itemsize
-        positions, start = np.arange(base.size).reshape(base.shape), 0
-        if not base.flags.c_contiguous:  # number the elements where they lie in memory
-            spans = [(n - 1) * s // item for n, s in zip(base.shape, base.strides, strict=True)]
-            start = -sum(s for s in spans if s < 0)
-            memory = np.empty(start + sum(s for s in spans if s > 0) + 1, np.int64)
-            steps = [s // item * memory.itemsize for s in base.strides]
-            np.lib.stride_tricks.as_strided(memory[start:], base.shape, steps)[...] = positions
-            positions = memory
-        offset = start + (self.data.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // item
-        index = np.full(self.shape, offset, np.int64)
-        for axis, (n, step) in enumerate(zip(self.shape, self.data.strides, strict=True)):
-            index += (np.arange(n) * (step // item)).reshape((n,) + (1,) * (self.ndim - axis - 1))
-        return Tensor(positions.reshape(-1)[index])
-
     def _refresh(self) -> None:
         """Renews the history of a view whose base has been written to since."""
         if self._seen != self._base._seen:
             with enable_grad():
-                fresh = self._base.reshape(-1)[self._places()]
+                fresh = self._base.reshape(-1)[Tensor(places(self.data, self._base.data))]
             self._edge, self._requires_grad = fresh._edge, fresh._requires_grad
             self._seen = self._base._seen
 
