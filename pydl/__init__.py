@@ -49,5 +49,6 @@ from .tensor import Size, Tensor
 from . import nn, optim  # isort: skip
 
 # PyTorch's names for them, so that `from pydl.autograd.functional import hessian` works too
-autograd.Function, autograd.function, autograd.functional = function.Function, function, derivatives
+for _name, _value in {"Function": function.Function, "function": function, "functional": derivatives}.items():
+    setattr(autograd, _name, _value)
 sys.modules[f"{__name__}.autograd.functional"], sys.modules[f"{__name__}.autograd.function"] = derivatives, function

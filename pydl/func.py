@@ -120,11 +120,11 @@ def _evaluated(func: Callable, args: tuple, argnums, has_aux: bool, kwargs: dict
             raise RuntimeError(f"{name}: argnums {argnums} does not fit {len(args)} positional arguments")
     chosen = tuple(args[n] for n in numbers)
     xs = variables(_leaves(chosen), mode.recording)
-    inner, args = _rebuilt(chosen, iter(xs)), list(args)
-    for n, value in zip(numbers, inner, strict=True):
-        args[n] = value
+    given = list(args)
+    for n, value in zip(numbers, _rebuilt(chosen, iter(xs)), strict=True):
+        given[n] = value
     with enable_grad():
-        output = func(*args, **kwargs)
+        output = func(*given, **kwargs)
     output, aux = output if has_aux else (output, None)
     return chosen[0] if isinstance(argnums, int) else chosen, xs, output, aux
 

@@ -34,7 +34,7 @@ class Context:
     @property
     def saved_tensors(self) -> tuple:
         """What was saved; raises where one of them has been modified in place since."""
-        node = self._node and self._node()
+        node = None if self._node is None else self._node()
         if node is None:
             return self._given
         if node.freed:
