@@ -40,7 +40,7 @@ class Correlator {
 
   // ---- weights, as panels[group][panel][k][filter]
 
-  int64_t panel_size(int64_t p) const { return panels_.length(p) * depth_ + L; }  // pack() may spill a vector
+  /// Panels are a vector apart, for pack() may spill one.
   T* panel(int64_t g, int64_t p) const { return weights_ + g * group_size_ + panels_.start(p) * depth_ + p * L; }
 
   void pack_weights() {
