@@ -18,4 +18,4 @@ def places(view: np.ndarray, base: np.ndarray) -> np.ndarray:
     index = np.full(view.shape, offset, np.int64)
     for axis, (n, step) in enumerate(zip(view.shape, view.strides, strict=True)):
         index += (np.arange(n) * (step // item)).reshape((n,) + (1,) * (view.ndim - axis - 1))
-    return positions.reshape(-1)[index]
+    return np.asarray(positions.reshape(-1)[index])

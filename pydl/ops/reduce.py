@@ -44,6 +44,7 @@ def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor
     elif input.dtype.kind != "f":
         input = input.to(dtypes.int64)
     y = sum_to_size(input, kept(input.shape, axes))
+    y = y.clone() if y is input else y  # nothing to add up, but a result of its own all the same
     return y if keepdim else shaped(y, input.shape, axes, False)
 
 

@@ -303,3 +303,20 @@ def test_a_view_of_a_strided_array_knows_its_places():
         (x * y).sum().backward()
         assert w.grad.item() == pytest.approx((before[1] * y.data[1]).sum())
         x.data[...] = before
+
+
+def test_a_reduction_of_one_element_is_no_view():
+    x = pydl.ones(1, requires_grad=True) * 1.0
+    for result in (x.sum(), x.mean(), x.prod(), x.amax(0), x.logsumexp(0)):
+        before = result.item()
+        with pydl.no_grad():
+            x.mul_(2.0)
+        assert result.item() == before
+
+
+def test_a_view_without_axes_is_renewed():
+    x = pydl.ones(2, requires_grad=True) * 1.0
+    element = x[1]
+    x.mul_(3.0)
+    element.backward()
+    assert element.item() == 3.0

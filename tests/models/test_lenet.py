@@ -63,7 +63,7 @@ def test_images_of_another_size(shape):
 @pytest.mark.parity
 @pytest.mark.parametrize("size", [28, 8])
 def test_with_the_same_weights_pytorch_gives_the_same(size):
-    import torch
+    torch = pytest.importorskip("torch")
     from torch.nn import AvgPool2d, Conv2d, Flatten, Linear, Sequential, Tanh
 
     ours = LeNet(image_size=size, activation="tanh", pooling="avg")
