@@ -143,6 +143,9 @@ KERNEL(moving_average, Outs averages, Ins values, double decay)  // averages += 
 KERNEL(scale_all, Outs arrays, double factor)
 KERNEL(sum_of_squares, Ins arrays, Out result)
 
+// order: running sums along the middle axis of (outer, n, inner)
+KERNEL(cumsum, In x, Out y, bool reverse)
+
 // join: xs (outer, *) side by side
 KERNEL(cat, Ins xs, Out y, int64_t outer)
 

@@ -48,6 +48,9 @@ class device:
 
 CPU = device("cpu")
 
+# What the kernels that only move elements take (csrc/array.h); arithmetic is for the floating ones.
+KERNEL_DTYPES = frozenset(np.dtype(t) for t in (np.bool_, np.uint8, np.int32, np.int64, np.float32, np.float64))
+
 _POOLED = 1 << 16  # bytes from which results come from the caching pool: memory::SMALLEST
 
 
@@ -83,6 +86,16 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 def empty_like(x: np.ndarray) -> np.ndarray:
     """A new C-contiguous array of x's shape and dtype."""
     return np.empty(x.shape, x.dtype) if x.nbytes < _POOLED else cpu.empty(x.shape, x.dtype)
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """A C-contiguous copy of x."""
+    y = empty_like(x)
+    if x.dtype in KERNEL_DTYPES:
+        kernels(x).copy(x, y)
+    else:
+        np.copyto(y, x)
+    return y
 
 
 def get_num_threads() -> int:

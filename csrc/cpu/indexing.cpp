@@ -94,6 +94,10 @@ void index_write(In index, In source, Out y, bool add) {
         int64_t o = e / blocks, c = e % blocks * COLUMNS, width = std::min(COLUMNS, a.inner - c);
         T* to = y.ptr<T>() + o * a.n * a.inner + c;
         const T* row = from + (one ? 0 : o * m * a.inner + c);
+        if (a.inner == 1) {
+          for (int64_t j = 0; j < m; ++j) combine(to[at[j]], row[one ? 0 : j]);
+          continue;
+        }
         for (int64_t j = 0; j < m; ++j) {
           T* r = to + at[j] * a.inner;
           if (one)
@@ -117,6 +121,13 @@ void gather(In x, In index, Out y) {
     using T = decltype(t);
     parallel_for(rows, GRAIN / (a.inner + 1) + 1, [&](int64_t begin, int64_t end) {
       check_range(index, begin * a.inner, end * a.inner, a.n);
+      if (a.inner == 1) {
+        for (int64_t e = begin; e < end;) {
+          const T* from = x.ptr<T>() + e / m * a.n;
+          for (const int64_t stop = std::min(end, (e / m + 1) * m); e < stop; ++e) y.ptr<T>()[e] = from[at[e]];
+        }
+        return;
+      }
       for (int64_t e = begin; e < end; ++e) {
         const T* from = x.ptr<T>() + e / m * a.n * a.inner;
         const int64_t* j = at + e * a.inner;
@@ -145,6 +156,10 @@ void scatter(In index, In source, Out y, int mode) {
       for (int64_t e = begin; e < end; ++e) {
         int64_t o = e / blocks, c = e % blocks * COLUMNS, width = std::min(COLUMNS, a.inner - c);
         T* to = y.ptr<T>() + o * a.n * a.inner + c;
+        if (a.inner == 1) {
+          for (int64_t j = o * m; j < (o + 1) * m; ++j) combine(to[at[j]], from[one ? 0 : j]);
+          continue;
+        }
         for (int64_t j = 0; j < m; ++j) {
           const int64_t first = (o * m + j) * a.inner + c;
           for (int64_t i = 0; i < width; ++i) combine(to[at[first + i] * a.inner + i], from[one ? 0 : first + i]);

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import dtypes
-from ..backend import empty, empty_like
+from ..backend import empty, empty_like, kernels
+from ..grad_mode import mode
 from ..op import Fused, Primitive
 from ..tensor import Tensor, in_place, method
 
@@ -353,6 +354,32 @@ def clamp(input, min=None, max=None) -> Tensor:
         return bounded if max is None else minimum(bounded, max)
     return _clamp(input, a=-INF if min is None else float(min), b=INF if max is None else float(max))
 
+
+def _directly(name: str) -> None:
+    """`name_` without the detour over a new array, where nothing is recorded and the operands lie right."""
+    usual = getattr(Tensor, f"{name}_")
+
+    def write(self, other, **options) -> Tensor:
+        a, plain = self.data, isinstance(other, int | float)
+        if not plain and not isinstance(other, Tensor):
+            return usual(self, other, **options)
+        recorded = mode.recording and (self._requires_grad or (not plain and other._requires_grad))
+        b = np.array(other, a.dtype) if plain else other.data
+        apart = b.dtype == a.dtype and (
+            not b.ndim or (b.shape == a.shape and (b is a or not np.may_share_memory(a, b)))
+        )
+        if options or recorded or not apart or a.dtype.char not in "fd" or not a.flags.c_contiguous:
+            return usual(self, other, **options)
+        self._open(recorded=False)
+        getattr(kernels(a), name)(a, stretched(b, a.shape), a)
+        return self._close(None)
+
+    write.__name__, write.__doc__ = usual.__name__, usual.__doc__
+    setattr(Tensor, f"{name}_", write)
+
+
+for _name in ("add", "sub", "mul", "div"):
+    _directly(_name)
 
 for _name, _function in {
     "__neg__": neg, "__abs__": abs, "__add__": add, "__radd__": add, "__sub__": sub, "__mul__": mul, "__rmul__": mul,

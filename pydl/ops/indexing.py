@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import dtypes
-from ..backend import empty
+from ..backend import KERNEL_DTYPES, copied, empty
 from ..op import primitive
 from ..tensor import Tensor, in_place, method
 from ._axes import normalize_dim
@@ -27,25 +27,18 @@ __all__ = [
 ]
 # fmt: on
 
-_NATIVE = {np.dtype(t) for t in (np.bool_, np.uint8, np.int32, np.int64, np.float32, np.float64)}
 _SET, _ADD, _MULTIPLY = range(3)
 
 
 def _native(a: np.ndarray) -> np.ndarray:
     """`a` in a dtype that the kernels take."""
-    return a if a.dtype in _NATIVE else a.astype(np.float32 if a.dtype.kind == "f" else np.int32)
+    return a if a.dtype in KERNEL_DTYPES else a.astype(np.float32 if a.dtype.kind == "f" else np.int32)
 
 
 def _folded(a: np.ndarray, dim: int) -> np.ndarray:
     """`a` as (outer, axis dim, inner)."""
     n = a.shape[dim] if a.ndim else 1
     return a.reshape(math.prod(a.shape[:dim]), n, math.prod(a.shape[dim + 1 :]))
-
-
-def _copied(x: np.ndarray) -> np.ndarray:
-    y = empty(x.shape, x.dtype)
-    np.copyto(y, x)
-    return y
 
 
 # ---- one index for all rows: index_select and its adjoint
@@ -69,7 +62,7 @@ def _index_sum(k, x, index, *, dim, length):
 
 
 def _index_write(k, x, index, source, dim, add):
-    y = _copied(_native(x))
+    y = copied(_native(x))
     source = _native(source)
     k.index_write(index, _folded(source, dim) if source.ndim else source.reshape(1, 1, 1), _folded(y, dim), add)
     return y.astype(x.dtype, copy=False)
@@ -186,7 +179,7 @@ def _scatter_sum(k, x, index, *, dim, length):
 
 
 def _scatter_into(k, x, index, source, dim, mode):
-    y = _copied(_native(x))
+    y = copied(_native(x))
     source = _native(source)
     k.scatter(_folded(index, dim), _folded(source, dim) if source.ndim else source, _folded(y, dim), mode)
     return y.astype(x.dtype, copy=False)

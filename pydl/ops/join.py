@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import Node, edges_of
-from ..backend import empty
+from ..backend import KERNEL_DTYPES, empty
 from ..op import Op, primitive
 from ..tensor import Tensor, method
 from ._axes import normalize_dim
@@ -38,7 +38,7 @@ class _Cat(Op):
     def kernel(k, *arrays, dim):
         shape = arrays[0].shape
         y = empty((*shape[:dim], sum(a.shape[dim] for a in arrays), *shape[dim + 1 :]), arrays[0].dtype)
-        if y.dtype in _MOVED:
+        if y.dtype in KERNEL_DTYPES:
             k.cat([np.ascontiguousarray(a) for a in arrays], y, max(int(np.prod(shape[:dim], dtype=np.int64)), 1))
         else:
             np.concatenate(arrays, dim, out=y)
@@ -58,7 +58,6 @@ class _Cat(Op):
         ]
 
 
-_MOVED = {np.dtype(t) for t in (np.bool_, np.uint8, np.int32, np.int64, np.float32, np.float64)}
 _cat = _Cat()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import dtypes
@@ -56,9 +58,15 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     n = input.shape[dim] if input.ndim else 1
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: k must be between 0 and {n}, the length of axis {dim} of {input.shape}; got {k}")
-    positions = np.atleast_1d(argsort(input, dim, largest).data)
-    first = np.ascontiguousarray(positions[(slice(None),) * dim + (slice(k),)])
-    indices = Tensor(first if input.ndim else first.reshape(()) if k else first)
+    x = np.atleast_1d(input.data)
+    chosen = np.arange(n).reshape((n,) + (1,) * (x.ndim - dim - 1))
+    if 0 < k < n:  # the k first, in the order of their positions, so that the stable sort of them is one of all
+        part = np.argpartition(x, n - k if largest else k - 1, dim)
+        chosen = np.sort(np.take(part, range(n - k, n) if largest else range(k), dim), dim)
+    chosen = np.broadcast_to(chosen, (*x.shape[:dim], n if k in (0, n) else k, *x.shape[dim + 1 :]))
+    order = _positions(np.take_along_axis(x, chosen, dim), dim, largest)
+    first = np.ascontiguousarray(np.take(np.take_along_axis(chosen, order, dim), range(k), dim), np.int64)
+    indices = Tensor(first if input.ndim or not k else first.reshape(()))
     return ValuesAndIndices(gather(input, dim, indices), indices)
 
 
@@ -83,7 +91,10 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
 @primitive
 def _cumsum(k, x, *, dim, reverse):
     y = empty(x.shape, x.dtype)
-    if reverse:
+    if x.dtype.char in "fd":
+        shape = (math.prod(x.shape[:dim]), x.shape[dim], math.prod(x.shape[dim + 1 :]))
+        k.cumsum(x.reshape(shape), y.reshape(shape), reverse)
+    elif reverse:
         np.cumsum(np.flip(x, dim), dim, out=np.flip(y, dim))
     else:
         np.cumsum(x, dim, out=y)

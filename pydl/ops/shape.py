@@ -49,20 +49,17 @@ def _sizes(args: tuple) -> tuple[int, ...]:
 # ---- reshape, permute, expand
 
 
+_RESHAPE_CAN_REFUSE = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+
+
 @view_op
 def _reshape(k, x, *, shape):
     if x.flags.c_contiguous or x.size == 0:
         return x.reshape(shape)
     try:
-        return (
-            np.reshape(x, shape, copy=False)
-            if np.lib.NumpyVersion(np.__version__) >= "2.1.0"
-            else _strided_view(x, shape)
-        )
+        return np.reshape(x, shape, copy=False) if _RESHAPE_CAN_REFUSE else _strided_view(x, shape)
     except ValueError:
-        copied = backend.empty_like(x)
-        np.copyto(copied, x)
-        return copied.reshape(shape)
+        return backend.copied(x).reshape(shape)
 
 
 def _strided_view(x, shape):
@@ -271,9 +268,7 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
 
 @primitive
 def _copy(k, x):
-    result = backend.empty_like(x)
-    np.copyto(result, x)
-    return result
+    return backend.copied(x)
 
 
 _copy.backward(x=lambda g: g)

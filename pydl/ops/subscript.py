@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..backend import empty
+from ..backend import copied, empty
 from ..grad_mode import mode
 from ..op import primitive
 from ..tensor import Tensor, in_place, method
@@ -49,8 +49,7 @@ def _place(k, x, *, index, shape):
 @primitive(broadcast=True)
 def _put_slice(k, x, value, *, index):
     """x with the part at index replaced by value."""
-    y = empty(x.shape, x.dtype)
-    np.copyto(y, x)
+    y = copied(x)
     y[index] = value
     return y
 
