@@ -66,7 +66,14 @@ static py::handle contiguous(py::handle h, int flags, py::object& copy) {
   if (!py::isinstance<py::array>(h) || has_flags(h, flags)) return h;
   copy = py::reinterpret_steal<py::object>(py::detail::npy_api::get().PyArray_FromAny_(
       h.ptr(), nullptr, 0, 0, CONTIGUOUS | ALIGNED | py::detail::npy_api::NPY_ARRAY_ENSUREARRAY_, nullptr));
+  if (!copy) throw py::error_already_set();  // no memory for it
   return copy;
+}
+
+[[noreturn]] static void no_memory(const std::vector<py::ssize_t>& shape, const py::dtype& type) {
+  auto text = "no memory for an array of " + std::string(py::str(type)) + " " + std::string(py::str(py::tuple(py::cast(shape))));
+  PyErr_SetString(PyExc_MemoryError, text.c_str());
+  throw py::error_already_set();
 }
 
 /// A new array for a kernel's result, from the caching pool (memory.h) where it is large.
@@ -74,11 +81,14 @@ static py::array empty(const std::vector<py::ssize_t>& shape, const py::dtype& t
   size_t bytes = size_t(type.itemsize());
   for (auto n : shape) {
     if (n < 0) throw std::invalid_argument("negative dimension in an array's shape");
-    if (n && bytes > SIZE_MAX / 2 / size_t(n)) throw std::bad_alloc();
+    if (n && bytes > SIZE_MAX / 2 / size_t(n)) no_memory(shape, type);
     bytes *= size_t(n);
   }
   if (bytes < memory::SMALLEST) return py::array(type, shape);
-  void* p = memory::allocate(bytes);
+  void* p = nullptr;
+  try {
+    p = memory::allocate(bytes);
+  } catch (const std::bad_alloc&) { no_memory(shape, type); }
   py::capsule owner(p, [](void* q) { memory::release(q); });
   return py::array(type, shape, p, owner);
 }

@@ -148,7 +148,12 @@ def _settings(recipe, name: str, arguments: list[str]):
             raise RunError(
                 f"{given.options.out} holds a run of {saved['recipe']} (pydl {saved.get('pydl')}), not of this {name}"
             )
-        given = read(recipe.Config(**{n: saved[n] for n in fields}))
+        config = recipe.Config(**{n: saved[n] for n in fields})
+        try:
+            config.check()
+        except (TypeError, ValueError) as error:  # changed by hand
+            raise RunError(f"{given.options.out}: a setting in its config.json does not fit: {error}") from error
+        given = read(config)
     if given.options.threads is not None and given.options.threads < 1:
         raise RunError(f"--threads must be at least 1, got {given.options.threads}")
     return given.config, given.options

@@ -203,6 +203,10 @@ def test_damaged_checkpoints_are_one_line(capsys, trained, tmp_path):
         assert words in complaint(capsys, "train", "lenet", "--resume", "--out", copy)
     file.unlink()
     assert "no checkpoint.safetensors to resume from" in complaint(capsys, "train", "lenet", "--resume", "--out", copy)
+    settings = json.loads((copy / "config.json").read_text())
+    file.write_bytes(content)
+    (copy / "config.json").write_text(json.dumps({**settings, "epochs": "two"}))
+    assert "a setting in its config.json does not fit" in complaint(capsys, "train", "lenet", "--resume", "--out", copy)
     (copy / "config.json").write_text('{"recipe": "another"}')
     assert "holds a run of another" in complaint(capsys, "train", "lenet", "--resume", "--out", copy)
 

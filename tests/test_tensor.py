@@ -165,3 +165,30 @@ def test_the_default_dtype():
         pydl.set_default_dtype(pydl.float32)
     with pytest.raises(TypeError, match="floating type"):
         pydl.set_default_dtype(pydl.int64)
+
+
+def test_in_place_writes_to_a_view_of_no_axes():
+    x = pydl.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * 1
+    y[1].mul_(5)
+    y.square().sum().backward()
+    assert y.tolist() == [1, 10, 3] and x.grad.tolist() == [2, 100, 6]
+
+
+def test_an_axis_is_an_integer():
+    x = pydl.ones(2, 3)
+    for wrong in (1.5, "a", None):
+        with pytest.raises(TypeError, match="softmax: a dimension must be an integer, got"):
+            pydl.nn.Softmax(wrong)(x)
+    with pytest.raises(TypeError, match=r"sum: a dimension must be an integer, got float 1\.5"):
+        x.sum(1.5)
+    assert x.sum(np.int64(1)).tolist() == [3, 3]
+
+
+def test_too_large_arrays_are_named():
+    with pytest.raises(MemoryError, match=r"float32 .*100000000000000000"):
+        pydl.zeros(10**17)
+    with pytest.raises(MemoryError, match=r"float32 .*4294967296, 4294967296"):
+        pydl.zeros(2**32, 2**32)
+    with pytest.raises(MemoryError, match="Unable to allocate"):  # a kernel that needs a contiguous copy
+        pydl.Tensor(np.broadcast_to(np.float32(1), (10**15, 10))).index_select(0, pydl.tensor([0]))

@@ -28,6 +28,7 @@ template <class T> void multiply_add(int64_t steps, T* sink) {
 
 /// rate[0]: floating-point operations a second (a multiply-add counts two) on all threads, in the dtype of `rate`.
 void fma_ceiling(Out rate) {
+  expect(rate.size >= 1, "rate needs an element");
   by_float(rate, [&](auto t) {
     using T = decltype(t);
     int n = num_threads();

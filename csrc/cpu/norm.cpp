@@ -275,6 +275,7 @@ void parameter_gradients(const Channels<T>& shape, In var, double eps, int64_t g
 
 void batch_norm_forward(In x, In weight, In bias, Out y, Out mean, Out var, double eps) {
   expect_same(x, y, "y must be like x");
+  expect(mean && var, "mean and var are wanted");
   by_float(x, [&](auto t) {
     using T = decltype(t);
     const Channels<T> shape(x);

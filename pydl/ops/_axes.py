@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,11 @@ from ..tensor import Tensor
 
 
 def normalize_dim(dim: int, ndim: int, name: str) -> int:
-    """dim in [0, ndim), or IndexError; a 0-d tensor counts as having one axis."""
+    """dim in [0, ndim), or IndexError (TypeError for no integer); a 0-d tensor counts as having one axis."""
+    try:
+        dim = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"{name}: a dimension must be an integer, got {type(dim).__name__} {dim!r}") from None
     n = max(ndim, 1)
     if not -n <= dim < n:
         raise IndexError(
@@ -23,7 +28,7 @@ def normalize_dim(dim: int, ndim: int, name: str) -> int:
 
 def axes_of(dim, ndim: int, name: str) -> tuple[int, ...]:
     """The axes that `dim` (None or (): all; an int; several) names, sorted."""
-    if dim is None or dim == ():
+    if dim is None or (isinstance(dim, tuple | list) and not dim):
         return tuple(range(ndim))
     dims = sorted(normalize_dim(d, ndim, name) for d in (dim if isinstance(dim, tuple | list) else (dim,)))
     if len(set(dims)) != len(dims):
