@@ -157,3 +157,11 @@ def test_embedding_options():
         F.embedding(index, weight, sparse=True)
     with pytest.raises(RuntimeError, match="integers"):
         F.embedding(index.float(), weight)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.uint32, np.uint64, np.float16])
+def test_values_of_dtypes_without_kernels_survive(dtype):
+    data = np.array([1, np.iinfo(dtype).max - 1 if np.dtype(dtype).kind in "iu" else 2048], dtype)
+    t, i = pydl.Tensor(data), pydl.tensor([1, 0])
+    for y in (t.index_select(0, i), t.gather(0, i), t[i], t.scatter(0, i, t), t.index_copy(0, i, t)):
+        assert y.dtype == dtype and y.tolist() == data[::-1].tolist()

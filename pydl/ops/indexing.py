@@ -31,8 +31,11 @@ _SET, _ADD, _MULTIPLY = range(3)
 
 
 def _native(a: np.ndarray) -> np.ndarray:
-    """`a` in a dtype that the kernels take."""
-    return a if a.dtype in KERNEL_DTYPES else a.astype(np.float32 if a.dtype.kind == "f" else np.int32)
+    """`a` in a dtype that the kernels take and that holds its values (those of uint64 modulo 2^64)."""
+    if a.dtype in KERNEL_DTYPES:
+        return a
+    small = a.dtype.itemsize <= 2
+    return a.astype((np.float32 if small else np.float64) if a.dtype.kind == "f" else np.int32 if small else np.int64)
 
 
 def _folded(a: np.ndarray, dim: int) -> np.ndarray:
