@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 
 from ..backend import empty, empty_like
 from ..op import REGISTRY, op, primitive
@@ -110,7 +111,10 @@ def _(k, saved, gy, *, activation, size, **geometry):
 
 def _numbers(value, n: int, name: str, what: str, least: int) -> tuple[int, ...]:
     """A number for all n axes, or one for each."""
-    values = (value,) * n if isinstance(value, int) else tuple(int(v) for v in value)
+    try:
+        values = tuple(map(operator.index, value)) if isinstance(value, tuple | list) else (operator.index(value),) * n
+    except TypeError:
+        raise TypeError(f"{name}: {what} must be an integer or {n} of them, got {value!r}") from None
     values = values * n if len(values) == 1 else values
     if len(values) != n or min(values) < least:
         raise RuntimeError(f"{name}: {what} must be {n} numbers of at least {least} (or one for all), got {value!r}")

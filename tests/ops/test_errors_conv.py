@@ -119,3 +119,11 @@ def test_an_infinity_reaches_the_outputs_that_read_it_and_no_other(channels, fil
     touched[:per_group, 0, 2, 2] = touched[filters - per_group :, -1, 0, 0] = True
     np.testing.assert_array_equal(np.isinf(gw), touched)
     assert not np.isnan(gw).any()
+
+
+def test_strides_are_integers_of_any_kind():
+    x, w = pydl.ones(1, 1, 5, 5), pydl.ones(1, 1, 2, 2)
+    assert F.conv2d(x, w, stride=np.int64(2)).shape == F.conv2d(x, w, stride=[np.int32(2)]).shape == (1, 1, 2, 2)
+    for wrong in ("a", 1.7, (1.7, 1), None):
+        with pytest.raises(TypeError, match="conv2d: stride must be an integer or 2 of them, got"):
+            F.conv2d(x, w, stride=wrong)
