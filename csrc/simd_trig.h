@@ -65,7 +65,8 @@ template <class V, class Exact> PYDL_INLINE V sin_shifted(V x, int q, Exact exac
   return y;
 }
 template <class V> PYDL_INLINE V vsin(V x) {
-  return sin_shifted(x, 0, [](lane<V> t) { return std::sin(t); });
+  V y = sin_shifted(x, 0, [](lane<V> t) { return std::sin(t); });
+  return pick(x == lane<V>(0), x, y);  // -0 stays
 }
 template <class V> PYDL_INLINE V vcos(V x) {
   return sin_shifted(x, 1, [](lane<V> t) { return std::cos(t); });

@@ -15,51 +15,10 @@ from ..tensor import Tensor, in_place, method
 
 # fmt: off
 __all__ = [
-    "abs",
-    "acos",
-    "acosh",
-    "add",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "ceil",
-    "clamp",
-    "cos",
-    "cosh",
-    "div",
-    "erf",
-    "erfc",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "floor_divide",
-    "fmod",
-    "hypot",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "maximum",
-    "minimum",
-    "mul",
-    "neg",
-    "pow",
-    "reciprocal",
-    "remainder",
-    "round",
-    "rsqrt",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "sub",
-    "tan",
-    "tanh",
-    "trunc",
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "cos", "cosh", "div",
+    "erf", "erfc", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod", "hypot", "log", "log1p", "log2",
+    "log10", "maximum", "minimum", "mul", "neg", "pow", "reciprocal", "remainder", "round", "rsqrt", "sign", "sin",
+    "sinh", "sqrt", "square", "sub", "tan", "tanh", "trunc",
 ]
 # fmt: on
 
@@ -202,7 +161,7 @@ def binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: C
             shape = broadcast_shapes(shape, b.shape, name)
             a, b = stretched(a, shape), stretched(b, shape)
         if a.dtype.char not in "fd":
-            return np.asarray(integers(a, b))
+            return divided(integers, a, b, name) if name in ("fmod", "remainder") else np.asarray(integers(a, b))
         result = empty(shape, result_dtype or a.dtype)
         getattr(k, name)(a, b, result)
         return result
@@ -210,6 +169,14 @@ def binary_op(name: str, *, integers: Callable, result_dtype=None, **formulas: C
     function = Primitive(forward, name=name, broadcast=True)
     function.backward(**formulas)
     return function
+
+
+def divided(function: Callable, a: np.ndarray, b: np.ndarray, name: str) -> np.ndarray:
+    """A division by numpy; integers have no quotient by 0."""
+    if a.dtype.kind in "iu" and not b.all():
+        raise RuntimeError(f"{name}: integer division by zero")
+    with np.errstate(all="ignore"):
+        return np.asarray(function(a, b))
 
 
 def pair(a, b, name: str) -> tuple[Tensor, Tensor]:
@@ -289,20 +256,29 @@ def div(input, other, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode not in (None, "floor", "trunc"):
         raise RuntimeError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     a, b = pair(input, other, "div")
+    if rounding_mode == "floor":
+        return _floor_divide(a, b)
     if a.data.dtype.kind != "f":
-        if rounding_mode == "floor":
-            return Tensor(a.data // b.data)
         a, b = _floating(a, "div"), _floating(b, "div")
         if rounding_mode == "trunc":
             return trunc(_div(a, b)).to(dtypes.int64)
     quotient = _div(a, b)
-    return quotient if rounding_mode is None else floor(quotient) if rounding_mode == "floor" else trunc(quotient)
+    return quotient if rounding_mode is None else trunc(quotient)
+
+
+def _floor_quotient(k, a, b):
+    broadcast_shapes(a.shape, b.shape, "floor_divide")
+    return divided(np.floor_divide, a, b, "floor_divide")
+
+
+_floor_divide = Primitive(_floor_quotient, name="floor_divide", broadcast=True)
+_floor_divide.backward(a=lambda g: g * 0.0, b=lambda g: g * 0.0)
 
 
 @in_place
 @method
 def floor_divide(input, other) -> Tensor:
-    """⌊input / other⌋ with broadcasting."""
+    """⌊input / other⌋ with broadcasting, by Python's rule: 6 // 0.1 is 59, for 0.1 is a little more than a tenth."""
     return div(input, other, rounding_mode="floor")
 
 

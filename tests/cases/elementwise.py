@@ -140,6 +140,13 @@ CASES = [
         lambda x, y: np.trunc(x / y),
         orders=0,
     ),
+    Case(
+        "floor_divide",
+        pydl.floor_divide,
+        (np.array([6.0, -6.0, -0.0, 7.5, np.inf, -5.0]), np.array([0.1, 0.1, 1.0, -2.5, 1.0, np.inf])),
+        quiet(np.floor_divide),
+        orders=0,
+    ),
     Case("floor_divide", pydl.floor_divide, (integers(9), nonzero_integers(9)), np.floor_divide, orders=0),
     *(
         Case("pow", lambda x, e=e: pydl.pow(x, e), (positive(3, 37),), lambda x, e=e: x**e)
