@@ -11,7 +11,13 @@ from types import ModuleType
 
 import numpy as np
 
-from . import _processor  # type: ignore[attr-defined]
+try:
+    from . import _processor  # type: ignore[attr-defined]
+except ImportError as error:
+    raise ImportError(
+        "pydl is imported from a source folder that has no compiled kernels: run `pip install -e .` in that folder, or start "
+        "Python in another one to use the installed pydl"
+    ) from error
 
 
 class device:

@@ -102,7 +102,7 @@ def _positional(function: Callable) -> list[str]:
 def _reason(error: Exception) -> str:
     text = str(error)
     return (
-        "an array of a layout or dtype that its kernel does not take"
+        "its kernel takes arrays of one dtype, float32 or float64 (labels and indices int64), with at most 16 axes"
         if "incompatible function arguments" in text
         else text
     )

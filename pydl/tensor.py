@@ -11,19 +11,8 @@ from . import dtypes
 from .autograd import RemovableHandle, backward, keep_old_values, moment, run_hooks, watch
 from .backend import CPU, device, kernels
 from .grad_mode import enable_grad, mode
+from .size import Size
 from .strides import places
-
-
-class Size(tuple):
-    """Shape of a tensor."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        return int(np.prod(self, dtype=np.int64))
-
-    def __repr__(self):
-        return f"Size({list(self)})"
 
 
 class Tensor:
@@ -34,7 +23,7 @@ class Tensor:
     """
 
     # What most tensors never change stands here once: making a tensor has to be cheap.
-    grad: Tensor | None = None
+    _grad: Tensor | None = None
     _requires_grad = False
     _edge: Any = None  # (node, i): it is the i-th output of that operation
     _base: Any = None  # the tensor that this one is a differentiable view of
@@ -132,6 +121,19 @@ class Tensor:
         return self.data.ctypes.data
 
     # ---- autograd
+
+    @property
+    def grad(self) -> Tensor | None:
+        """Where backward adds up this tensor's gradient; None before."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, g: Tensor | None) -> None:
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"grad: expected a Tensor or None, got {type(g).__name__}")
+        if g is not None and (g.shape != self.shape or g.dtype != self.dtype):
+            raise RuntimeError(f"grad: expected {self.dtype} {self.shape}, got {g.dtype} {g.shape}")
+        self._grad = g
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Makes a leaf collect gradients in `.grad`, or stop to. Only floating tensors can."""

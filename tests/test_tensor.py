@@ -192,3 +192,24 @@ def test_too_large_arrays_are_named():
         pydl.zeros(2**32, 2**32)
     with pytest.raises(MemoryError, match="Unable to allocate"):  # a kernel that needs a contiguous copy
         pydl.Tensor(np.broadcast_to(np.float32(1), (10**15, 10))).index_select(0, pydl.tensor([0]))
+
+
+def test_grad_takes_gradients_only():
+    x = pydl.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match="expected a Tensor or None, got int"):
+        x.grad = 3
+    for wrong in (pydl.ones(3), pydl.ones(2, dtype=pydl.float64)):
+        with pytest.raises(RuntimeError, match=r"grad: expected float32 \(2,\), got"):
+            x.grad = wrong
+    x.grad = pydl.ones(2)
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_view_is_never_a_copy():
+    x = pydl.zeros(3, 2)
+    with pytest.raises(
+        RuntimeError, match=r"view: a tensor of shape \(2, 3\) .* has no view of shape \(6,\); use reshape"
+    ):
+        x.t().view(6)
+    x.view(6).fill_(1.0)
+    assert x.sum().item() == 6.0

@@ -94,10 +94,16 @@ def reshape(input: Tensor, *shape) -> Tensor:
 
 @method
 def view(input: Tensor, *shape) -> Tensor:
-    """As `reshape`, or, given a dtype, the same bytes under another dtype of the same size."""
+    """As `reshape`, but always over the same memory; or, given a dtype, the same bytes under another of the same size."""
     if len(shape) == 1 and isinstance(shape[0], np.dtype):
         return Tensor(input.data.view(shape[0]))
-    return _reshape(input, shape=_infer(_sizes(shape), input, "view"))
+    y = _reshape(input, shape=_infer(_sizes(shape), input, "view"))
+    if y._base is None and y.data.size:
+        raise RuntimeError(
+            f"view: a tensor of shape {input.shape} with strides {input.stride()} has no view of shape {y.shape}; "
+            "use reshape, which copies where it has to"
+        )
+    return y
 
 
 @method

@@ -37,7 +37,7 @@ class Folder:
         return self.path(SUMMARY).exists()
 
     def prepare(self, overwrite: bool) -> None:
-        """Makes it ready for a new run, unless an unfinished run or one of other settings would be lost."""
+        """Makes it ready for a new run, unless an earlier run would be lost."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -48,6 +48,7 @@ class Folder:
                 raise RunError(f"{self} holds a run with other settings ({'; '.join(different)}): {ways}")
             if not self.finished:
                 raise RunError(f"{self} holds an unfinished run: --resume continues it, {ways}")
+            raise RunError(f"{self} holds the finished run of these settings: {ways}")
         try:
             for name in (SUMMARY, CHECKPOINT, METRICS):
                 self.path(name).unlink(missing_ok=True)

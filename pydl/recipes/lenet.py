@@ -21,12 +21,15 @@ class Config(recipe.Config):
     data: Literal["mnist5k", "digits"] = "mnist5k"
     """28x28 digits of MNIST, or the 8x8 ones of scikit-learn."""
     epochs: int = 25
+    """Passes over the training images."""
     batch_size: int = 64
+    """Images in a step."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """sgd: with Nesterov momentum 0.9 and weight decay 5e-4."""
     lr: float | None = None
     """Peak of the one-cycle schedule; by default 4e-3 for adam, 0.05 for sgd."""
     label_smoothing: float = 0.1
+    """Share of the target that all classes get alike; the training loss is measured with it, the test loss without."""
     rotate: float = 12.0
     """Random rotation of training images, in degrees to either side."""
     shift: float = 0.07
@@ -34,7 +37,9 @@ class Config(recipe.Config):
     scale: float = 0.1
     """Random scaling, as a fraction."""
     activation: Literal["relu", "tanh"] = "relu"
+    """tanh as in the paper."""
     pooling: Literal["max", "avg"] = "max"
+    """avg as in the paper, without its trained scale."""
     workers: int = 0
     """Threads that prepare batches ahead; the result does not depend on them."""
 
@@ -90,7 +95,10 @@ def train(config: Config, run: recipe.Run) -> None:
     wrong = predicted != y_test
 
     # ---- pictures
-    panels = {"loss": ["train_loss", "test_loss"], "accuracy": ["train_accuracy", "test_accuracy"]}
+    panels = {
+        "loss (training: smoothed labels, varied images)": ["train_loss", "test_loss"],
+        "accuracy": ["train_accuracy", "test_accuracy"],
+    }
     run.save_figure("curves.png", pictures.curves(run.rows, panels))
     errors, right = np.flatnonzero(wrong)[:30], np.flatnonzero(~wrong)
     some = np.concatenate([errors, right[np.linspace(0, len(right) - 1, 50 - len(errors), dtype=int)]])

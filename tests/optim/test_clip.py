@@ -72,7 +72,7 @@ def test_same_bits_for_any_number_of_threads():
 def test_nothing_to_clip():
     assert clip_grad_norm_([nn.Parameter(np.ones(1))], 1.0).item() == 0.0
     p = nn.Parameter(np.ones(2))
-    p.grad = pydl.tensor([3.0, 4.0])
+    p.grad = pydl.tensor([3.0, 4.0], dtype=pydl.float64)
     assert clip_grad_norm_(p, 1.0).item() == 5.0
 
 

@@ -21,14 +21,16 @@ def made(tmp_path):
     return folder
 
 
-def test_a_finished_run_is_replaced_by_the_same_or_on_demand_only(made):
+def test_a_finished_run_is_replaced_on_demand_only(made):
     before = contents(made.folder)
     with pytest.raises(RunError, match=r"other settings \(lr is 0\.1 there, 0\.2 here\): --out .*--overwrite"):
         Folder(made.folder, {**SETTINGS, "lr": 0.2}).prepare(overwrite=False)
     with pytest.raises(RunError, match=r"recipe is r there, other here; .*lr is 0\.1 there, not set here"):
         Folder(made.folder, {"recipe": "other", "seed": 0}).prepare(overwrite=False)
+    with pytest.raises(RunError, match="finished run of these settings: --out names another folder, --overwrite"):
+        Folder(made.folder, SETTINGS).prepare(overwrite=False)
     assert contents(made.folder) == before
-    Folder(made.folder, SETTINGS).prepare(overwrite=False)
+    Folder(made.folder, SETTINGS).prepare(overwrite=True)
     assert os.listdir(made.folder) == [CONFIG]
 
 
