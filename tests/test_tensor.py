@@ -213,3 +213,10 @@ def test_a_view_is_never_a_copy():
         x.t().view(6)
     x.view(6).fill_(1.0)
     assert x.sum().item() == 6.0
+
+
+def test_a_tensor_is_not_equal_to_none():
+    x = pydl.ones(2)
+    assert (x == None) is False  # noqa: E711
+    assert (x != None) is True  # noqa: E711
+    assert x != "x"

@@ -95,8 +95,13 @@ def masked_fill(input, mask, value) -> Tensor:
     return _where(mask, as_tensor(value, input.dtype), input)
 
 
+def _or_identity(comparison: Callable) -> Callable:
+    """The operator leaves what is no number, None say, to Python: equal only to itself."""
+    return lambda self, other: NotImplemented if other is None or isinstance(other, str) else comparison(self, other)
+
+
 for _name, _function in {
-    "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
+    "__eq__": _or_identity(eq), "__ne__": _or_identity(ne), "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
     "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor, "__invert__": bitwise_not,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
