@@ -18,6 +18,7 @@ from .grad_mode import detect_anomaly as detect_anomaly
 from .grad_mode import enable_grad as enable_grad
 from .grad_mode import inference_mode as inference_mode
 from .grad_mode import no_grad as no_grad
+from .grad_mode import set_detect_anomaly as set_detect_anomaly
 from .grad_mode import set_grad_enabled as set_grad_enabled
 
 _sequence = itertools.count()
@@ -176,6 +177,7 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
     """Sums of gradients by leaf id, or by the key of each of `targets` where given (then only what they need is computed)."""
     sums: dict = {}
     pending: dict[Node, list] = {}
+    retained: list = []  # (tensor, its gradient), stored when all has gone well
 
     def arrive(edge, g, shared):
         if type(edge) is tuple:
@@ -227,7 +229,7 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
                     slot.total = run_hooks(node.hooks[i], slot.total)
                     slot.shared = True
                 if node.retained and i in node.retained and (t := node.retained[i]()) is not None:
-                    t._accumulate(slot.total, True, create_graph)
+                    retained.append((t, slot.total))
                 if targets is not None and (node, i) in targets:
                     sums[(node, i)] = (None, slot)
             if needed is not None and node not in needed:
@@ -246,10 +248,17 @@ def _sweep(outputs, seeds, targets, keep: bool, create_graph: bool) -> dict:
                 _check_gradients(node, gs, results)
             for i, (edge, g) in enumerate(zip(node.edges, results, strict=True)):
                 if g is not None and needs[i]:
-                    shared = g._base is not None or any(g is other for other in gs) or _repeats(g, results)
+                    shared = (
+                        not node.op.owns_gradients
+                        or g._base is not None
+                        or any(g is other for other in gs)
+                        or _repeats(g, results)
+                    )
                     arrive(edge, g, shared)
             if not keep:
                 node.release()
+        for t, g in retained:
+            t._accumulate(g, True, create_graph)
     return sums
 
 
@@ -318,8 +327,9 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     places = [(leaf, total) for leaf, total in sums.values() if leaf is not None]
     if only is not None:
         places = [(t, sums[_key(t)][1]) for t in only if _key(t) in sums and not _is_retained(t)]
-    for leaf, total in places:
-        leaf._accumulate(total.total, total.shared, create_graph)
+    with Switch(recording=create_graph):
+        for leaf, total in places:
+            leaf._accumulate(total.total, total.shared, create_graph)
 
 
 def grad(
@@ -331,7 +341,7 @@ def grad(
     allow_unused=None,
     materialize_grads=False,
 ) -> tuple:
-    """d(sum of outputs · grad_outputs)/d(inputs), one tensor an input; `.grad` of no tensor changes.
+    """d(sum of outputs · grad_outputs)/d(inputs), one tensor an input; `.grad` of no leaf changes.
 
     An input that no output depends on raises, or gives None with allow_unused, or zeros with materialize_grads.
     """
@@ -353,7 +363,10 @@ def grad(
     for i, (t, key) in enumerate(zip(inputs, keys, strict=True)):
         if key in sums:
             leaf, total = sums[key]
-            g = total.total if leaf is None or leaf._hooks is None else run_hooks(leaf._hooks, total.total)
+            g = total.total
+            if leaf is not None and leaf._hooks:
+                with Switch(recording=create_graph):
+                    g = run_hooks(leaf._hooks, g)
         elif materialize_grads:
             g = Tensor(np.zeros(t.data.shape, t.data.dtype))
         elif allow_unused:

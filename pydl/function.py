@@ -82,6 +82,8 @@ class _Kept:
 class _Applied(Op):
     """One use of a Function on the tape."""
 
+    owns_gradients = False  # a backward may return what it saved, or one array twice
+
     def __init__(self, function: type[Function], context: Context):
         self.function, self.context, self.name, self.inputs = function, context, function.__name__, []
 

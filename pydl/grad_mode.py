@@ -86,14 +86,14 @@ class enable_grad(Switch):
         super().__init__(recording=True)
 
 
-class set_grad_enabled(Switch):
-    """`with set_grad_enabled(flag):` records the operations inside, or not. Takes effect at once when called as a function."""
+class _AtOnce(Switch):
+    """A switch that is also a function: it takes effect when called, and is undone at the end of a `with` block."""
 
     def __new__(cls, mode: bool):
         return object.__new__(cls)
 
-    def __init__(self, mode: bool):
-        super().__init__(recording=bool(mode))
+    def __init__(self, **flags: bool):
+        super().__init__(**flags)
         self.__enter__()
 
     def __enter__(self):
@@ -103,6 +103,13 @@ class set_grad_enabled(Switch):
     def __call__(self, function: Callable) -> Callable:
         self.__exit__()  # a decorator takes effect when the function runs
         return super().__call__(function)
+
+
+class set_grad_enabled(_AtOnce):
+    """`with set_grad_enabled(flag):` records the operations inside, or not. Takes effect at once when called as a function."""
+
+    def __init__(self, mode: bool):
+        super().__init__(recording=bool(mode))
 
 
 class inference_mode(Switch):
@@ -121,6 +128,13 @@ class detect_anomaly(Switch):
 
     def __init__(self):
         super().__init__(anomaly=True)
+
+
+class set_detect_anomaly(_AtOnce):
+    """`with set_detect_anomaly(flag):` as `detect_anomaly`, on or off. Takes effect at once when called as a function."""
+
+    def __init__(self, mode: bool):
+        super().__init__(anomaly=bool(mode))
 
 
 def is_grad_enabled() -> bool:

@@ -41,6 +41,7 @@ class Op:
         Callable | None
     )  # kernel(k, *arrays, **attrs) -> array or tuple of arrays, with `saves`: (that, saved arrays)
     saves = False
+    owns_gradients = True  # the gradients it computes are memory of their own, or views that say so
 
     def __init__(self, meaning: Callable, inputs: list[str], name: str | None = None):
         self.name = name or meaning.__name__.strip("_")

@@ -189,9 +189,8 @@ class Tensor:
             g, shared = run_hooks(self._hooks, g), True
         old = self.grad
         if old is None:
-            self.grad = (
-                g if create_graph else g.detach().clone() if shared or not g.data.flags.c_contiguous else g.detach()
-            )
+            g = g if create_graph else g.detach()
+            self.grad = g.clone() if create_graph or shared or not g.data.flags.c_contiguous else g
         elif create_graph or old._requires_grad or old.dtype != g.dtype or not old.is_contiguous():
             self.grad = old + g if create_graph else old.detach() + g.detach()
         else:  # into the same memory, so that whoever holds the gradient sees the sum

@@ -183,3 +183,84 @@ def test_one_inner_step_of_maml():
     step = w - 0.1 * inner
     (step * step).backward()
     np.testing.assert_allclose(w.grad.item(), 2 * (3 - 0.1 * 4) * (1 - 0.2))
+
+
+# ---- the same by PyTorch
+
+
+def flat(tree) -> list:
+    """The arrays of nested tuples and dicts of tensors, in order."""
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    return [a for branch in tree for a in flat(branch)] if isinstance(tree, tuple) else [np.asarray(tree.detach())]
+
+
+def waves(x, y):
+    return (x * y).sin() + (x * x).sum(), y.exp() * x[0]
+
+
+def energy(x, y):
+    return (x * y).sin().sum() + (x * x * y).sum()
+
+
+FUNCTIONAL = {
+    "jacobian": lambda F, x, y, v: F.jacobian(waves, (x, y)),
+    "jacobian of one": lambda F, x, y, v: F.jacobian(lambda x: x * x.sum(), x),
+    "hessian": lambda F, x, y, v: F.hessian(energy, (x, y)),
+    "hessian of one": lambda F, x, y, v: F.hessian(lambda x: (x**3).prod(), x),
+    "vjp": lambda F, x, y, v: F.vjp(waves, (x, y), (v, x)),
+    "vjp without v": lambda F, x, y, v: F.vjp(energy, (x, y)),
+    "jvp": lambda F, x, y, v: F.jvp(waves, (x, y), (v, x)),
+    "hvp": lambda F, x, y, v: F.hvp(energy, (x, y), (v, x)),
+}
+FUNC = {
+    "grad": lambda F, x, y, v: F.grad(energy)(x, y),
+    "grad of both": lambda F, x, y, v: F.grad(energy, argnums=(0, 1))(x, y),
+    "grad of grad": lambda F, x, y, v: F.grad(lambda x: F.grad(energy)(x, y).sum())(x),
+    "grad and value": lambda F, x, y, v: F.grad_and_value(energy, argnums=1)(x, y),
+    "vjp": lambda F, x, y, v: (lambda out, pull: (out, pull((v, x))))(*F.vjp(waves, x, y)),
+    "jvp": lambda F, x, y, v: F.jvp(waves, (x, y), (v, x)),
+    "jacrev": lambda F, x, y, v: F.jacrev(waves, argnums=(0, 1))(x, y),
+    "jacfwd": lambda F, x, y, v: F.jacfwd(waves)(x, y),
+    "hessian": lambda F, x, y, v: F.hessian(energy, argnums=(0, 1))(x, y),
+    "dict": lambda F, x, y, v: F.grad(lambda p: energy(p["a"], p["b"]))({"a": x, "b": y}),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", FUNCTIONAL)
+def test_functional_is_pytorch_s(name):
+    torch = pytest.importorskip("torch")
+    agree(FUNCTIONAL[name](functional, t(X), t(Y), t(A[0])), FUNCTIONAL[name](torch.autograd.functional, *peers(torch)))
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own forward mode
+@pytest.mark.parametrize("name", FUNC)
+def test_func_is_pytorch_s(name):
+    torch = pytest.importorskip("torch")
+    agree(FUNC[name](func, t(X), t(Y), t(A[0])), FUNC[name](torch.func, *peers(torch)))
+
+
+def peers(torch):
+    return [torch.from_numpy(a.copy()) for a in (X, Y, A[0])]
+
+
+def agree(ours, theirs):
+    assert type(ours) is type(theirs) or not isinstance(theirs, tuple | dict)
+    for a, b in zip(flat(ours), flat(theirs), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parity
+def test_functional_call_is_pytorch_s():
+    torch = pytest.importorskip("torch")
+    results = []
+    for L in (pydl, torch):
+        net = L.nn.Sequential(L.nn.Linear(4, 3), L.nn.Tanh(), L.nn.Linear(3, 1)).double()
+        values = np.random.default_rng(3)
+        params = {k: L.tensor(values.standard_normal(tuple(p.shape))) for k, p in net.named_parameters()}
+        x = L.tensor(X)
+        results.append(L.func.grad(lambda p, L=L, net=net, x=x: L.func.functional_call(net, p, (x,)).sum())(params))
+    agree(*results)

@@ -94,6 +94,21 @@ def test_set_grad_enabled():
     assert (x * 2.0).requires_grad
 
 
+def test_set_detect_anomaly():
+    with autograd.set_detect_anomaly(True), pytest.raises(RuntimeError, match="log: made a NaN"):
+        leaf(-1.0).log()
+    leaf(-1.0).log()
+    autograd.set_detect_anomaly(True)
+    try:
+        with autograd.set_detect_anomaly(False):
+            leaf(-1.0).log()
+        with pytest.raises(RuntimeError, match="log: made a NaN"):
+            leaf(-1.0).log()
+    finally:
+        autograd.set_detect_anomaly(False)
+    leaf(-1.0).log()
+
+
 def test_inference_tensors_stay_out_of_the_graph():
     x = leaf(1.0)
     with pydl.inference_mode():
@@ -209,6 +224,18 @@ def test_hooks_are_part_of_the_graph_they_change():
     assert g.item() == 18
     g.backward()
     assert x.grad.item() == 12
+
+
+def test_hooks_on_leaves_run_in_the_mode_of_the_pass():
+    x, w = leaf(3.0), leaf(2.0)
+    x.register_hook(lambda g: g * w)
+    assert not autograd.grad((x * x).sum(), x)[0].requires_grad
+    y = (x * x).sum()
+    with pydl.no_grad():
+        y.backward(create_graph=True)
+    assert x.grad.item() == 12
+    assert autograd.grad(x.grad.sum(), w)[0].item() == 6
+    x.grad = None  # a gradient with a graph refers to its leaf
 
 
 def test_a_hook_survives_what_happens_to_its_tensor():
