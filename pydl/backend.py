@@ -54,6 +54,13 @@ class device:
 
 CPU = device("cpu")
 
+
+def check_device(wanted: str | device | None, name: str = "") -> None:
+    """Raises RuntimeError, begun with `name`, where `wanted` (None: the CPU) has no kernels in this build."""
+    if wanted is not None and device(wanted).type != "cpu":
+        raise RuntimeError(f"{name}device {wanted} is not available: this build of pydl has CPU kernels only")
+
+
 # What the kernels that only move elements take (csrc/array.h); arithmetic is for the floating ones.
 KERNEL_DTYPES = frozenset(np.dtype(t) for t in (np.bool_, np.uint8, np.int32, np.int64, np.float32, np.float64))
 

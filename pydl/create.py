@@ -16,8 +16,7 @@ __all__ = [
 
 
 def _finish(array: np.ndarray, device, requires_grad: bool) -> Tensor:
-    if device is not None and backend.device(device).type != "cpu":
-        raise RuntimeError(f"device {device} is not available: this build of pydl has CPU kernels only")
+    backend.check_device(device)
     return Tensor(array).requires_grad_(requires_grad) if requires_grad else Tensor(array)
 
 

@@ -28,8 +28,7 @@ class Generator:
     """A stream of random numbers of its own. A new one starts at an unpredictable seed."""
 
     def __init__(self, device="cpu"):
-        if backend.device(device).type != "cpu":
-            raise RuntimeError(f"Generator: device {device} is not available: this build of pydl has CPU kernels only")
+        backend.check_device(device, "Generator: ")
         self.device = backend.device(device)
         self._lock = threading.Lock()
         self.seed()

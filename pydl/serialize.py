@@ -66,10 +66,9 @@ def load(f, map_location=None, *, weights_only: bool = True) -> Any:
     Raises ValueError where the file is none or is damaged. `map_location` may be the CPU; nothing in a file is code, so
     `weights_only` has nothing to restrict.
     """
-    from .backend import device
+    from . import backend
 
-    if map_location is not None and device(map_location).type != "cpu":
-        raise RuntimeError(f"load: device {map_location} is not available: this build of pydl has CPU kernels only")
+    backend.check_device(map_location, "load: ")
     if hasattr(f, "read"):
         name, content = getattr(f, "name", "the file"), f.read()
     else:

@@ -313,8 +313,7 @@ def to(input: Tensor, *args, dtype=None, device=None, copy: bool = False, non_bl
             pass  # non_blocking
         else:
             dtype = np.dtype(arg)
-    if device is not None and backend.device(device).type != "cpu":
-        raise RuntimeError(f"to: device {device} is not available: this build of pydl has CPU kernels only")
+    backend.check_device(device, "to: ")
     if dtype is None or input.data.dtype == dtype:
         return _copy(input) if copy else input
     return _cast(input, dtype=np.dtype(dtype), source=input.dtype)
